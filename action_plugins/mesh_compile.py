@@ -1,0 +1,132 @@
+"""mesh_compile on the controller: gather what the inventory says, compile, render, write."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import ansible.module_utils
+from ansible._internal._datatag._tags import Origin
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+
+# Ansible finds a project's module_utils for modules, but not for plugins on the controller.
+if str(Path(__file__).resolve().parents[1] / "module_utils") not in ansible.module_utils.__path__:
+    ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
+
+from ansible.module_utils.hamesh.build import write_build
+from ansible.module_utils.hamesh.compiler import HOST_VARIABLES, MeshError, compile_mesh
+from ansible.module_utils.hamesh.render import load_template, render
+
+ROOT = Path(__file__).resolve().parents[1]
+TEMPLATE = ROOT / "roles/mesh/templates/haproxy.cfg.j2"
+
+
+class ActionModule(ActionBase):
+    """One pass over the inventory; no host is contacted."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        started = time.monotonic()
+        super().run(tmp, task_vars)
+        _, arguments = self.validate_argument_spec({"build_dir": {"type": "path", "default": str(ROOT / "build/mesh")}})
+        directory = Path(arguments["build_dir"]).absolute()
+        inventory = Inventory(task_vars or {})
+        try:
+            services, networks = inventory.shared("mesh_services"), inventory.shared("mesh_networks")
+            hosts = {name: inventory.variables(name) for name in inventory.names}
+            mesh = _compile(inventory, services, networks, hosts)
+            template = load_template(TEMPLATE.read_text())
+            rendered = {host: render(sidecar, template) for host, sidecar in mesh.sidecars.items()}
+            changed = write_build(directory, mesh, rendered)
+        except MeshError as error:
+            return {"failed": True, "msg": _sentence(error.mistakes), "errors": list(error.mistakes)}
+        except OSError as error:
+            message = f"The build cannot be written: {error}. Make it writable, or name another: -e mesh_build_dir=DIR."
+            return {"failed": True, "msg": message, "errors": [message]}
+        return {
+            "changed": bool(changed),
+            "build_dir": str(directory),
+            "sidecars": sorted(mesh.sidecars),
+            "services": sorted(mesh.services),
+            "generations": {host: one.generation for host, one in rendered.items()},
+            "errors": [],
+            "seconds": round(time.monotonic() - started, 3),
+        }
+
+
+class Inventory:
+    """The raw variables of every host, and the few of them that the mesh is made of."""
+
+    def __init__(self, task_vars: dict[str, Any]) -> None:
+        self.groups: dict[str, list[str]] = task_vars["groups"]
+        self.names = list(self.groups["all"])
+        self._hostvars = task_vars["hostvars"]
+        self._raw = {name: self._hostvars.raw_get(name) for name in self.names}
+        self.mistakes: list[str] = []
+
+    def shared(self, variable: str) -> Any:
+        """A variable that describes the whole mesh, and so must be the same for every host."""
+        if not self.names:
+            raise MeshError(["The inventory has no hosts; name one with -i."])
+        first = self.names[0]
+        for name in self.names:
+            here, there = self._raw[first].get(variable), self._raw[name].get(variable)
+            if here is not there and here != there:
+                self.mistakes.append(
+                    f"{variable}: host {name} sees another value than host {first}{locate(there)}; "
+                    "set it once, in group_vars/all"
+                )
+        if self._raw[first].get(variable) is None:
+            self.mistakes.append(f"{variable}: is missing; set it in the inventory's group_vars/all")
+        return self._templated(first, variable)
+
+    def variables(self, name: str) -> dict[str, Any]:
+        raw = self._raw[name]
+        return {key: self._templated(name, key) for key in HOST_VARIABLES if key in raw}
+
+    def _templated(self, name: str, variable: str) -> Any:
+        """Most values are plain: only what may hold a template goes through Ansible's engine."""
+        raw = self._raw[name].get(variable)
+        if raw is None or isinstance(raw, (bool, int, float)) or (isinstance(raw, str) and "{" not in raw):
+            return raw
+        try:
+            return _plain(self._hostvars[name][variable])
+        except AnsibleError as error:
+            self.mistakes.append(f"host {name}: {variable}: {error.message}{locate(raw)}")
+            return None
+
+
+def _plain(value: Any) -> Any:
+    """Nested templates are resolved as they are read: read them all, so that errors come now."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value
+
+
+def locate(value: Any) -> str:
+    """Where in which file a value was written, where Ansible knows it."""
+    origin = Origin.get_tag(value)
+    return f" ({origin})" if origin and origin.path else ""
+
+
+def _compile(inventory: Inventory, services: Any, networks: Any, hosts: dict[str, dict[str, Any]]) -> Any:
+    """Compile, and add what could not even be read to the mistakes."""
+    try:
+        mesh = compile_mesh(services, networks, hosts, inventory.groups, locate)
+    except MeshError as error:
+        raise MeshError([*inventory.mistakes, *error.mistakes]) from None
+    if inventory.mistakes:
+        raise MeshError(inventory.mistakes)
+    return mesh
+
+
+def _sentence(mistakes: tuple[str, ...]) -> str:
+    count = "one mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+    return f"The mesh does not compile: {count}. Nothing was written and no host was contacted.\n" + "\n".join(
+        f"- {mistake}" for mistake in mistakes
+    )

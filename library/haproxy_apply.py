@@ -1,0 +1,121 @@
+#!/usr/bin/python
+"""Make the host run a configuration, or leave it as it was."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: haproxy_apply
+short_description: Make a host's HAProxy run a configuration, or leave it as it was
+description:
+  - Checks the text with the host's own binary (exit code and output) and for ports that others hold, swaps the file
+    atomically and keeps the previous one as I(path).previous, reloads through systemd, and proves over the stats socket
+    that the process runs this generation and that each listener answers.
+  - Where the proof fails, the previous file is put back, the process is proven to run it, and the module fails with the
+    reason.
+  - Asks the process even where the file is right already, so a reload that an earlier run lost is made up for.
+  - The text's global section must have a C(description) that names its generation, and a C(stats socket) with a path.
+options:
+  content:
+    description: The whole configuration.
+    type: str
+    required: true
+  path:
+    description: The file that the unit reads.
+    type: path
+    default: /etc/haproxy/haproxy.cfg
+  binary:
+    description: The HAProxy that will run it.
+    type: path
+    default: /usr/sbin/haproxy
+  unit:
+    description: The systemd unit that runs it.
+    type: str
+    default: haproxy.service
+  timeout:
+    description: Seconds that each step may take, the reload with its proof among them.
+    type: int
+    default: 30
+attributes:
+  check_mode:
+    support: full
+    description: The configuration is checked as ever and the process is asked, and nothing is touched.
+  diff_mode:
+    support: full
+author: Hamesh
+"""
+
+EXAMPLES = r"""
+- name: Run the compiled configuration
+  haproxy_apply:
+    content: "{{ lookup('ansible.builtin.file', 'build/mesh/' ~ inventory_hostname ~ '/haproxy.cfg', rstrip=false) }}"
+"""
+
+RETURN = r"""
+generation:
+  description: The generation that runs now. In check mode, the one that would.
+  type: str
+  returned: always
+previous:
+  description: The generation that ran before. Empty where none did, or one without a name.
+  type: str
+  returned: always
+method:
+  description: How the process got there, one of none, reload, restart, start.
+  type: str
+  returned: always
+seconds:
+  description: How long it all took.
+  type: float
+  returned: always
+pids:
+  description: The unit's processes, the ones that still finish old connections among them.
+  type: list
+  elements: int
+  returned: always
+pools:
+  description: By service, whether its listener is OPEN, its servers, how many of them are up, and open sessions.
+  type: dict
+  returned: always
+rolled_back:
+  description: Whether the previous file had to be put back.
+  type: bool
+  returned: always
+errors:
+  description: What makes the configuration unfit, each with line, text, why and the first release that rejects it.
+  type: list
+  elements: dict
+  returned: always
+"""
+
+from dataclasses import asdict
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hamesh.transaction import ApplyError, Outcome, Request, apply_configuration
+
+ARGUMENTS = {
+    "content": {"type": "str", "required": True},
+    "path": {"type": "path", "default": "/etc/haproxy/haproxy.cfg"},
+    "binary": {"type": "path", "default": "/usr/sbin/haproxy"},
+    "unit": {"type": "str", "default": "haproxy.service"},
+    "timeout": {"type": "int", "default": 30},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    try:
+        outcome = apply_configuration(Request(**module.params), dry_run=module.check_mode)
+    except ApplyError as error:
+        module.fail_json(msg=str(error), **_facts(module, error.outcome))
+    module.exit_json(**_facts(module, outcome))
+
+
+def _facts(module: AnsibleModule, outcome: Outcome) -> dict:
+    facts = asdict(outcome)
+    for warning in facts.pop("warnings"):
+        module.warn(warning)
+    return facts
+
+
+if __name__ == "__main__":
+    main()

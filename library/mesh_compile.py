@@ -1,0 +1,69 @@
+#!/usr/bin/python
+"""Documentation of mesh_compile. The work is done on the controller, in action_plugins/mesh_compile.py."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mesh_compile
+short_description: Compile the inventory to one HAProxy configuration per sidecar
+description:
+  - Reads C(mesh_services), C(mesh_networks) and the mesh variables of every host of the inventory, whatever C(--limit)
+    says, and renders one configuration for each consumer, named by its generation.
+  - Runs on the controller and contacts no host. Run it once, C(run_once=true) and C(delegate_to=localhost).
+  - Every mistake in the data is reported in one go, and then nothing is written.
+  - Writes in check mode, too, for the rest of the check reads what it wrote. Second runs change nothing.
+options:
+  build_dir:
+    description: Where the configurations go, as I(build_dir)/HOST/haproxy.cfg and I(build_dir)/mesh.json.
+    type: path
+    default: build/mesh in the project
+attributes:
+  check_mode:
+    support: full
+    description: Compiles and reports as ever. Only the build directory on the controller is written.
+author: Hamesh
+"""
+
+EXAMPLES = r"""
+- name: Compile the mesh
+  mesh_compile:
+  run_once: true
+  delegate_to: localhost
+  register: mesh_compiled
+
+# What would it be? From the shell, without a playbook:
+#   ansible localhost -m mesh_compile -a "build_dir=/tmp/mesh"
+"""
+
+RETURN = r"""
+sidecars:
+  description: Names of the hosts that consume a service and so have a configuration.
+  type: list
+  elements: str
+  returned: success
+services:
+  description: Names of all services.
+  type: list
+  elements: str
+  returned: success
+generations:
+  description: The generation of each sidecar's configuration, by host.
+  type: dict
+  returned: success
+errors:
+  description: One message for each mistake, saying where it is, what is there and what is allowed.
+  type: list
+  elements: str
+  returned: always
+build_dir:
+  description: Where the configurations are.
+  type: path
+  returned: success
+seconds:
+  description: How long it took.
+  type: float
+  returned: success
+"""
+
+if __name__ == "__main__":
+    raise SystemExit("mesh_compile runs on the controller, as an action plugin")

@@ -1,0 +1,89 @@
+"""Is a configuration fit to run? The host's own binary is asked, and what it does not look at is looked at here."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .dialect import lint
+from .host import run
+from .syntax import Section, duplicate_binds, parse
+
+
+class Verdict(NamedTuple):
+    """What was found: errors (line, text, why, first_rejected) and the warnings of the binary."""
+
+    errors: list[dict[str, Any]]
+    warnings: list[str]
+    version: str
+
+
+def version_of(binary: str, timeout: float = 10.0) -> str:
+    """The release of a binary ("2.6.12-1+deb12u4"), or "" where it does not say or is not there."""
+    match = re.search(r"^HA-?Proxy version (\S+)", run([binary, "-v"], timeout).output, re.MULTILINE)
+    return match.group(1) if match else ""
+
+
+def check_text(text: str, binary: str, timeout: float = 30.0, dialect: str = "") -> Verdict:
+    """Check a configuration that stands nowhere yet. It is written to a private directory for the while."""
+    with tempfile.TemporaryDirectory(prefix="hamesh-") as private:
+        path = Path(private) / "haproxy.cfg"
+        path.write_bytes(text.encode())
+        return check_file(str(path), text, binary, timeout, dialect)
+
+
+def check_file(path: str, text: str, binary: str, timeout: float = 30.0, dialect: str = "") -> Verdict:
+    """Check a file: `text` is what stands in it. With a dialect, also what stops a move from it to later releases."""
+    lines = text.split("\n")
+    sections = parse(text)
+    errors = [_error(lines, number, why) for number, why in _own_findings(sections)]
+    findings = lint(text, dialect) if dialect else []
+    fatal = [finding for finding in findings if finding.level in ("error", "later")]
+    errors += [_error(lines, finding.line, finding.why, finding.first_rejected) for finding in fatal]
+    version = version_of(binary)
+    if not version:
+        why = f"{binary} is no HAProxy that runs: {run([binary, '-v'], 10.0).output.strip()[:200] or 'it says nothing'}"
+        return Verdict([*errors, _error(lines, 0, why)], [], "")
+    said = run([binary, "-c", "-f", path], timeout)
+    alerts, warnings = _findings(said.output, path)
+    warnings += [f"line {finding.line}: {finding.why}" for finding in findings if finding not in fatal]
+    errors += [_error(lines, number, why) for number, why in alerts]
+    if said.code != 0 and not alerts:
+        why = said.output.strip().replace(path, "the file")[-500:]
+        errors.append(_error(lines, 0, f"{binary} -c ends with code {said.code}: {why or 'it says nothing'}"))
+    return Verdict(errors, warnings, version)
+
+
+def _own_findings(sections: list[Section]) -> list[tuple[int, str]]:
+    found = [
+        (second.line, f"{second} is bound twice, by {first.proxy} (line {first.line}) and by {second.proxy}")
+        for first, second in duplicate_binds(sections)
+    ]
+    return found if sections else [(0, "there is no section in it: this is no HAProxy configuration")]
+
+
+def _error(lines: list[str], number: int, why: str, first_rejected: str = "") -> dict[str, Any]:
+    text = lines[number - 1].strip() if 0 < number <= len(lines) else ""
+    return {"line": number, "text": text, "why": why, "first_rejected": first_rejected}
+
+
+def _findings(output: str, path: str) -> tuple[list[tuple[int, str]], list[str]]:
+    """Alerts with their lines, and warnings, of what `haproxy -c` printed."""
+    alerts: list[tuple[int, str]] = []
+    warnings: list[str] = []
+    for raw in output.splitlines():
+        level = re.match(r"\[(ALERT|WARNING|EMERG)\][^:]*: *(.*)", raw)
+        if not level:
+            continue
+        message = re.sub(r"^config *: *", "", level.group(2))
+        number = re.search(r"\[" + re.escape(path) + r":([0-9]+)\]", message)
+        message = re.sub(r"^parsing \[[^\]]*\] *: *", "", message).replace(path, "the file")
+        if re.match(r"(Error\(s\) found|Fatal errors found)", message):
+            continue  # only sums up what the others say; alone, the exit code speaks
+        if level.group(1) == "WARNING":
+            warnings.append((f"line {number.group(1)}: " if number else "") + message)
+        else:
+            alerts.append((int(number.group(1)) if number else 0, message))
+    return alerts, warnings

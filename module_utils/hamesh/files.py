@@ -1,0 +1,50 @@
+"""Files that are replaced whole: whenever somebody looks, or power is cut, there is the old one or the new one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+
+def read_text(path: str | Path) -> str:
+    """A file as text; bytes that are no UTF-8 are kept apart, not lost."""
+    return Path(path).read_text(encoding="utf-8", errors="surrogateescape")
+
+
+def write_whole(path: Path, text: str, mode: int | None = None) -> None:
+    """Replace a file at once and for good, or make it. Raises OSError, and then the old one stands.
+
+    It keeps owner, mode and SELinux context of the file that was there; a new one is its writer's, 0644.
+    `mode` sets another. The staged file has one name, so killed runs pile nothing up, and it ends like
+    no file that others read.
+    """
+    staged = path.with_name(f".{path.name}.staged")
+    descriptor = os.open(str(staged), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(text.encode(errors="surrogateescape"))
+            _same_access(descriptor, path, mode)
+            file.flush()
+            os.fsync(descriptor)
+        staged.replace(path)
+    except BaseException:
+        staged.unlink()
+        raise
+    directory = os.open(str(path.parent), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _same_access(descriptor: int, path: Path, mode: int | None) -> None:
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        os.fchmod(descriptor, 0o644 if mode is None else mode)
+        return
+    os.fchown(descriptor, there.st_uid, there.st_gid)
+    os.fchmod(descriptor, (there.st_mode & 0o7777) if mode is None else mode)
+    with contextlib.suppress(OSError):  # a file system without contexts
+        os.setxattr(descriptor, "security.selinux", os.getxattr(str(path), "security.selinux"))

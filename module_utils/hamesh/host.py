@@ -1,0 +1,143 @@
+"""The host as the transaction needs it: programs, the systemd unit, and who listens on what."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Iterator, NamedTuple, Sequence
+
+LISTEN = "0A"  # the state of a listening socket in /proc/net/tcp
+
+
+class Finished(NamedTuple):
+    """How a program ended: exit code (-1: it did not end in time, or is not there) and all it printed."""
+
+    code: int
+    output: str
+
+
+def run(command: Sequence[str], timeout: float) -> Finished:
+    """Run a program to its end, or kill it after `timeout` seconds."""
+    try:
+        done = subprocess.run(  # noqa: S603  a list of words, no shell
+            list(command),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        printed = error.stdout.decode(errors="replace") if error.stdout else ""
+        return Finished(-1, f"{printed}'{' '.join(command)}' did not end within {timeout:g} s")
+    except OSError as error:
+        return Finished(-1, f"'{command[0]}' cannot be run: {error.strerror}")
+    return Finished(done.returncode, done.stdout.decode(errors="replace"))
+
+
+class Unit:
+    """The systemd unit that runs the sidecar."""
+
+    def __init__(self, name: str, timeout: float) -> None:
+        self.name = name
+        self.timeout = timeout
+
+    def properties(self, *names: str) -> dict[str, str]:
+        shown = run(["systemctl", "show", self.name, f"--property={','.join(names)}"], self.timeout)
+        pairs = (line.partition("=") for line in shown.output.splitlines())
+        return {key: value for key, equals, value in pairs if equals}
+
+    def act(self, verb: str) -> Finished:
+        """start, stop, reload, restart or reset-failed."""
+        return run(["systemctl", verb, self.name], self.timeout)
+
+    def pids(self) -> list[int]:
+        """The unit's main process and all below it: workers, old ones that still drain among them."""
+        main = int(self.properties("MainPID").get("MainPID", "0") or "0")
+        family = {main} if main else set()
+        children = dict(_parents())
+        grew = True
+        while grew:
+            more = {pid for pid, parent in children.items() if parent in family} - family
+            family |= more
+            grew = bool(more)
+        return sorted(family)
+
+    def journal(self, since: float) -> list[str]:
+        """What the unit logged since a moment (seconds since the epoch), newest last."""
+        command = [
+            "journalctl",
+            "--unit",
+            self.name,
+            f"--since=@{since:.3f}",
+            "--output=cat",
+            "--no-pager",
+            "--lines=40",
+        ]
+        shown = run(command, self.timeout)
+        return [line for line in shown.output.splitlines() if line.strip()] if shown.code == 0 else []
+
+
+def _parents() -> Iterator[tuple[int, int]]:
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text(errors="replace")
+            except OSError:
+                continue
+            yield int(entry.name), int(stat.rpartition(")")[2].split()[1])
+
+
+class Holder(NamedTuple):
+    """Who listens on an address."""
+
+    address: str
+    port: int
+    pid: int  # 0 where it cannot be told
+    program: str
+
+    def __str__(self) -> str:
+        return f"{self.program} (pid {self.pid})" if self.pid else "a process that cannot be named"
+
+
+def listening(ports: set[int]) -> list[Holder]:
+    """The sockets that listen on any of these TCP ports, with their owners. An empty address means all."""
+    found: dict[str, tuple[str, int]] = {}
+    for family in ("tcp", "tcp6"):
+        try:
+            rows = Path(f"/proc/net/{family}").read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for row in rows:
+            columns = row.split()
+            address, _, port = columns[1].rpartition(":")
+            if columns[3] == LISTEN and int(port, 16) in ports:
+                found[columns[9]] = (_address(address), int(port, 16))
+    owners = _owners(set(found))
+    return [Holder(address, port, *owners.get(inode, (0, ""))) for inode, (address, port) in found.items()]
+
+
+def _address(hexadecimal: str) -> str:
+    """/proc/net/tcp gives 32-bit words in the machine's order; only IPv4 and "all" matter here."""
+    if set(hexadecimal) == {"0"}:
+        return ""
+    if len(hexadecimal) == 8:
+        return ".".join(str(byte) for byte in reversed(bytes.fromhex(hexadecimal)))
+    return hexadecimal.lower()
+
+
+def _owners(inodes: set[str]) -> dict[str, tuple[int, str]]:
+    owners: dict[str, tuple[int, str]] = {}
+    wanted = {f"socket:[{inode}]": inode for inode in inodes}
+    for entry in Path("/proc").iterdir() if wanted else ():
+        if not entry.name.isdigit():
+            continue
+        try:
+            for descriptor in (entry / "fd").iterdir():
+                inode = wanted.get(os.readlink(descriptor))
+                if inode:
+                    owners[inode] = (int(entry.name), (entry / "comm").read_text().strip())
+        except OSError:
+            continue
+    return owners

@@ -1,0 +1,156 @@
+"""Configuration text to sections and lines, split the way HAProxy splits them."""
+
+from __future__ import annotations
+
+import re
+from typing import Iterator, NamedTuple, Sequence
+
+SECTIONS = {
+    *("global", "defaults", "listen", "frontend", "backend", "userlist", "peers", "mailers", "resolvers", "program"),
+    *("cache", "ring", "http-errors", "log-forward", "fcgi-app", "crt-store", "traces", "acme", "log-profile"),
+}
+ESCAPES = {"t": "\t", "n": "\n", "r": "\r"}
+
+
+class Line(NamedTuple):
+    """One line that says something: its number from 1, and its words."""
+
+    number: int
+    words: tuple[str, ...]
+
+
+class Section(NamedTuple):
+    """A section's own line ("listen web") and the lines below it."""
+
+    head: Line
+    lines: tuple[Line, ...]
+
+    @property
+    def kind(self) -> str:
+        return self.head.words[0]
+
+    @property
+    def name(self) -> str:
+        return self.head.words[1] if len(self.head.words) > 1 else ""
+
+    def values(self, keyword: str) -> list[Line]:
+        """The section's lines that begin with a keyword."""
+        return [line for line in self.lines if line.words[0] == keyword]
+
+
+class Bind(NamedTuple):
+    """An address a proxy listens on. An empty address means all of them."""
+
+    address: str
+    port: int
+    proxy: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.address or '*'}:{self.port}"
+
+
+def split_words(line: str) -> tuple[str, ...]:
+    """The words of a line: blanks part them, a backslash takes the next character as it is, quotes
+    keep blanks together, # begins a comment."""
+    words: list[str] = []
+    word: str | None = None
+    quote = ""
+    characters = iter(line)
+    for character in characters:
+        if character == "\\" and quote != "'":
+            following = next(characters, "")
+            word = (word or "") + ESCAPES.get(following, following)
+        elif quote:
+            if character == quote:
+                quote = ""
+            else:
+                word = (word or "") + character
+        elif character in "\"'":
+            quote, word = character, word or ""
+        elif character == "#":
+            break
+        elif character in " \t\r":
+            words, word = [*words, word] if word is not None else words, None
+        else:
+            word = (word or "") + character
+    return tuple([*words, word] if word is not None else words)
+
+
+def parse(text: str) -> list[Section]:
+    """The sections of a configuration. Lines before the first section are left out: HAProxy rejects them."""
+    heads: list[Line] = []
+    bodies: list[list[Line]] = []
+    for number, raw in enumerate(text.split("\n"), start=1):
+        words = split_words(raw)
+        if not words:
+            continue
+        if words[0] in SECTIONS:
+            heads.append(Line(number, words))
+            bodies.append([])
+        elif heads:
+            bodies[-1].append(Line(number, words))
+    return [Section(head, tuple(body)) for head, body in zip(heads, bodies)]
+
+
+def description(sections: Sequence[Section]) -> str:
+    """What `show info` will say the process runs; "" where the configuration does not say."""
+    for section in sections:
+        if section.kind == "global":
+            for line in section.values("description"):
+                return " ".join(line.words[1:])
+    return ""
+
+
+def generation(text: str) -> str:
+    """The generation a configuration names itself by: the last word of its description, or ""."""
+    return (description(parse(text)).split() or [""])[-1]
+
+
+def stats_socket(sections: Sequence[Section]) -> str:
+    """The path of the first UNIX stats socket, or ""."""
+    for section in sections:
+        for line in section.values("stats"):
+            if section.kind == "global" and line.words[1:2] == ("socket",) and line.words[2:3] and "/" in line.words[2]:
+                return re.sub(r"^unix@", "", line.words[2])
+    return ""
+
+
+def binds(sections: Sequence[Section]) -> list[Bind]:
+    """Every TCP address that the configuration listens on, in order."""
+    return list(_binds(sections))
+
+
+def _binds(sections: Sequence[Section]) -> Iterator[Bind]:
+    for section in sections:
+        if section.kind not in ("listen", "frontend"):
+            continue
+        given = [(word, section.head.number) for word in section.head.words[2:3]]
+        given += [(line.words[1], line.number) for line in section.values("bind") if len(line.words) > 1]
+        for addresses, number in given:
+            for address in addresses.split(","):
+                for host, port in _ports(address):
+                    yield Bind(host, port, section.name, number)
+
+
+def _ports(address: str) -> Iterator[tuple[str, int]]:
+    host, _, ports = re.sub(r"^ipv[46]@", "", address).rpartition(":")
+    match = re.fullmatch(r"([0-9]+)(?:-([0-9]+))?", ports)
+    if match and "/" not in address:
+        host = host.strip("[]")
+        first, last = int(match.group(1)), int(match.group(2) or match.group(1))
+        for port in range(first, last + 1):
+            yield ("" if host in ("*", "0.0.0.0", "::") else host), port  # noqa: S104  read, not bound
+
+
+def duplicate_binds(sections: Sequence[Section]) -> list[tuple[Bind, Bind]]:
+    """Pairs of binds that want the same address: HAProxy shares it between them without a word."""
+    pairs: list[tuple[Bind, Bind]] = []
+    seen: dict[int, list[Bind]] = {}
+    for bind in binds(sections):
+        for earlier in seen.setdefault(bind.port, []):
+            if bind.address == earlier.address or "" in (bind.address, earlier.address):
+                pairs.append((earlier, bind))
+                break
+        seen[bind.port].append(bind)
+    return pairs

@@ -1,0 +1,22 @@
+"""The lab must be up: scenario `default` of molecule boots it, rolls out on it, and runs these tests."""
+
+from __future__ import annotations
+
+import pytest
+from lab import mesh, playbook
+
+
+@pytest.fixture(scope="session")
+def index():
+    """The compiled mesh, as build/mesh/mesh.json has it."""
+    return mesh()
+
+
+@pytest.fixture
+def restored():
+    """Whatever a test does to the mesh, a plain rollout mends it, and the one after changes nothing."""
+    yield
+    mended = playbook("site.yml")
+    assert mended.code == 0, mended.output
+    again = playbook("site.yml")
+    assert (again.code, again.changed) == (0, set()), again.output

@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+"""Write module_utils/hamesh/dialect_table.py from the verdicts in tests/data.
+
+Each measured directive becomes phrases: the keyword with placeholders for what differs from one
+configuration to the next ("timeout connect #"), and every option word behind it on its own
+("server +inter #"). A phrase gets, for each release, the mildest verdict of all directives that have
+it in that section; the harshest phrase of a directive must then give back what was measured, or this
+script stops.
+
+    # a number, a time or a size     * a word     A an address     F a syslog facility or level
+    ... the rest of the line         +x an option x, in any order    if: only measured with a condition
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "module_utils"))
+from hamesh import dialect  # noqa: E402  only after its path is known
+
+TARGET = ROOT / "module_utils/hamesh/dialect_table.py"
+SOURCES = ("haproxy-acceptance.tsv", "haproxy-documented.tsv")
+LETTERS = {
+    **{"global": "g", "defaults": "d", "frontend": "f", "backend": "b", "listen": "l", "userlist": "u"},
+    **{"bind": "f", "server": "b", "section": "s"},
+}
+
+# Words of the data that stand for any other word in their place.
+NAMES = """
+    a A= A=1 EHLO GET JSESSIONID OK OPTIONS SID SRV Server Host X X-A X-B1 X-C X-S a.b a1 b b1 b2 c1 clientip djb2 f1
+    foo g1 h1 h2 haproxy hello https lo n1 none p root s1 silent u1 up userid x
+"""
+CHOICES = {"level", "observe", "on-error", "on-marked-down", "on-marked-up"}  # options that take a keyword
+KEPT = {("nbproc", "1")}  # one process is no number like the others
+KEYWORD = re.compile(r"!|[A-Za-z][\w.-]*")
+FREE_TEXT = ("description", "stats show-desc")
+# What takes options in any order, and the words before them.
+OPTIONED = {
+    **{"server": 3, "default-server": 1, "bind": 2, "cookie": 2, "stick-table": 1, "stats socket": 3, "redirect": 1},
+    **{"balance uri": 2, "balance url_param": 3, "option forwardfor": 2, "option originalto": 2, "source": 2},
+    **{"http-check send": 2, "user": 2, "group": 2},
+}
+
+
+def main() -> None:
+    TARGET.write_text(table(), encoding="utf-8")
+    print(f"{TARGET.relative_to(ROOT)}: {TARGET.stat().st_size} bytes")
+
+
+def rows(source: str) -> list[tuple[str, str, str, str]]:
+    """(section, mode, verdict, directive) of a file of tests/data."""
+    lines = (ROOT / "tests/data" / source).read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if not line.startswith("#")][1:]
+    return [tuple(line.split("\t")) for line in kept]  # type: ignore[misc]
+
+
+def table() -> str:
+    """The text of dialect_table.py."""
+    measured = [(LETTERS[row[0]], directive_phrases(row[0], row[3]), row[2]) for name in SOURCES for row in rows(name)]
+    known: dict[tuple[str, str], str] = {}
+    for letter, phrases, verdict in measured:
+        for phrase in phrases:
+            known[letter, phrase] = dialect.mildest([known.get((letter, phrase), verdict), verdict])
+    for letter, phrases, verdict in measured:
+        told = dialect.harshest(known[letter, phrase] for phrase in phrases)
+        if told != verdict:
+            sys.exit(f"{phrases} in {letter}: measured {verdict}, the table would say {told}")
+    return _written(known)
+
+
+def directive_phrases(section: str, directive: str) -> list[str]:
+    """All phrases of a directive of the data, which may be several lines."""
+    before = {"server": "server s1 127.0.0.1:1 ", "bind": "bind ", "section": "section "}.get(section, "")
+    lines = [dialect.split_words(before + line) for line in directive.split(" ; ")]
+    return list(dict.fromkeys(itertools.chain.from_iterable(map(line_phrases, lines))))
+
+
+def line_phrases(words: tuple[str, ...]) -> list[str]:
+    if words[0] == "acl":
+        return ["acl", *dialect.expression_phrases(words[2:])]
+    if words[0] == "section":
+        return [" ".join(words)]
+    words, condition = dialect.split_condition(words)
+    phrases = [
+        *dialect.address_phrases(words), *dialect.format_phrases(words), *dialect.condition_phrases(condition)
+    ]  # fmt: skip
+    mark = " if" if condition else ""
+    for text in FREE_TEXT:
+        if " ".join(words).startswith(text + " "):
+            return [*phrases, f"{text} ...{mark}"]
+    tokens = _tokens(words)
+    family = next((one for one in OPTIONED if (" ".join(words) + " ").startswith(one + " ")), None)
+    if family is None:
+        return [" ".join(tokens) + mark, *phrases]
+    size = OPTIONED[family]
+    options: list[str] = []
+    for token in tokens[size:]:
+        if options and (token in ("*", "#") or options[-1].split("+")[-1] in CHOICES):
+            options[-1] += f" {token}"
+        else:
+            options.append(f"{family} +{token}")
+    return [" ".join(tokens[:size]) + mark, *options, *phrases]
+
+
+def _tokens(words: tuple[str, ...]) -> list[str]:
+    """The words of a line with placeholders for those that differ from one configuration to the next."""
+    tokens = []
+    for before, word in zip(("", *words), words):
+        if (before, word) in KEPT:
+            tokens.append(word)
+        elif dialect.PLACEHOLDERS["#"].fullmatch(word):
+            tokens.append("#")
+        elif before and re.fullmatch(r"[a-z_-]+\(.*\)", word):
+            tokens.append(word.split("(")[0] + "()")
+        elif word in NAMES.split() or (before and not KEYWORD.fullmatch(word)):
+            tokens.append("*")
+        elif words[0] == "log" and dialect.PLACEHOLDERS["F"].fullmatch(word):
+            tokens.append("F")
+        else:
+            tokens.append(word)
+    at = {"bind": 1, "server": 2}.get(words[0])
+    return [*tokens[:at], "A", *tokens[at + 1 :]] if at else tokens
+
+
+def _written(known: dict[tuple[str, str], str]) -> str:
+    """One line for all phrases of a verdict in the same sections. What a listen section says follows
+    from frontend and backend, and is left out where it does."""
+    sections: dict[tuple[str, str], str] = {}
+    for (letter, phrase), verdict in sorted(known.items()):
+        sides = [known[side, phrase] for side in "fb" if (side, phrase) in known]
+        if letter != "l" or not sides or verdict != dialect.mildest(sides):
+            sections[verdict, phrase] = sections.get((verdict, phrase), "") + letter
+    groups: dict[tuple[str, str], list[str]] = {}
+    for (verdict, phrase), letters in sections.items():
+        groups.setdefault((verdict, letters), []).append(phrase)
+    lines = []
+    for (verdict, letters), phrases in sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])):
+        line = start = f"{_runs(verdict)} {letters}:"
+        for phrase in sorted(phrases):
+            if line != start and len(line) + len(phrase) > 118:
+                lines.append(line)
+                line = start
+            line += ("" if line == start else ";") + phrase
+        lines.append(line)
+    return HEAD + "\n".join(lines) + '\n"""\n'
+
+
+def _runs(verdict: str) -> str:
+    """ "xxx...." as "x3.": the last run goes on to the newest release."""
+    runs = [(mark, len(list(group))) for mark, group in itertools.groupby(verdict)]
+    return "".join(f"{mark}{length}" for mark, length in runs[:-1]) + runs[-1][0]
+
+
+HEAD = '''"""What each release of HAProxy accepts. Written by tests/make_dialect_table.py: do not edit.
+
+A line is `verdict sections:phrase;phrase;...`. Verdict: releases from the oldest on, "." accepted, "w"
+with a warning, "x" rejected, each for so many releases, the last to the newest ("x3." is rejected by
+three, then accepted). Sections by their first letter, "s" for the keywords that open one. Phrases: "#" a
+number, "*" a word, "A" an address, "F" a facility or level, "..." the rest, "+x" an option in any place.
+"""
+
+TABLE = r"""
+'''
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""Small inventories, as the compiler gets them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.hamesh.compiler import MeshError, compile_mesh
+from ansible.module_utils.hamesh.model import Mesh
+from ansible.module_utils.hamesh.render import load_template, render
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATE = load_template((ROOT / "roles/mesh/templates/haproxy.cfg.j2").read_text())
+NETWORKS = ["10.20.0.0/16"]
+HOSTS = {
+    "web1": {"mesh_zone": "a"},
+    "web2": {"mesh_zone": "b"},
+    "app1": {"ansible_host": "10.20.0.1", "mesh_zone": "a"},
+    "app2": {"ansible_host": "10.20.0.2", "mesh_zone": "b"},
+}
+GROUPS = {"all": list(HOSTS), "web": ["web1", "web2"], "app": ["app2", "app1"], "nobody": []}
+
+
+def compiled(service: dict[str, Any], hosts: dict[str, dict[str, Any]] | None = None, name: str = "app") -> Mesh:
+    """The mesh of one service on the inventory above; `hosts` adds variables to some of its hosts."""
+    full = {"port": 8080, "local_port": 8081, "consumers": ["web"], **service}
+    merged = {host: {**variables, **(hosts or {}).get(host, {})} for host, variables in HOSTS.items()}
+    return compile_mesh({name: full}, NETWORKS, merged, GROUPS)
+
+
+def text_of(mesh: Mesh, host: str = "web1") -> str:
+    return render(mesh.sidecars[host], TEMPLATE).text
+
+
+def section(text: str, name: str = "app") -> list[str]:
+    """The lines of a listen section, without the blanks before them."""
+    lines = text.split(f"\nlisten {name}\n")[1].split("\n\n")[0].splitlines()
+    return [line.strip() for line in lines]
+
+
+def mistakes(*arguments: Any) -> list[str]:
+    """What compile_mesh has against its arguments; none where it compiles."""
+    try:
+        compile_mesh(*arguments)
+    except MeshError as error:
+        return list(error.mistakes)
+    return []
