@@ -7,18 +7,24 @@ DOCUMENTATION = r"""
 module: haproxy_apply
 short_description: Make a host's HAProxy run a configuration, or leave it as it was
 description:
-  - Checks the text with the host's own binary (exit code and output) and for ports that others hold, swaps the file
-    atomically and keeps the previous one as I(path).previous, reloads through systemd, and proves over the stats socket
-    that the process runs this generation and that each listener answers.
+  - Checks the text with the host's own binary (exit code and output), for ports that others hold and for pools that
+    would shrink, swaps the file atomically and keeps the one that was there in I(path).generations, reloads through
+    systemd, and proves over the stats socket that the process runs this generation and that each listener answers.
+  - Weights and maintenance that an operator set at run time are set again in the new process, for servers whose line is
+    the same.
   - Where the proof fails, the previous file is put back, the process is proven to run it, and the module fails with the
     reason.
   - Asks the process even where the file is right already, so a reload that an earlier run lost is made up for.
   - The text's global section must have a C(description) that names its generation, and a C(stats socket) with a path.
 options:
   content:
-    description: The whole configuration.
+    description: The whole configuration. Either this or O(generation).
     type: str
-    required: true
+  generation:
+    description:
+      - Go back to a generation that ran here before and was kept, by its name. V(previous) is the one that ran before
+        the one that is there now, so doing this twice ends where it began.
+    type: str
   path:
     description: The file that the unit reads.
     type: path
@@ -31,6 +37,20 @@ options:
     description: The systemd unit that runs it.
     type: str
     default: haproxy.service
+  dialect:
+    description:
+      - The release whose language the text must keep to, such as V(1.4). A line that it does not have, or that the
+        host's release rejects, makes the text unfit.
+    type: str
+    choices: ["1.4", "1.5", "1.6", "1.7", "1.8", "1.9", "2.0", "2.1", "2.2", "2.3", "2.4", "2.5", "2.6", "2.7", "2.8",
+      "2.9", "3.0", "3.1", "3.2", "3.3", "3.4"]
+  allow_shrink:
+    description:
+      - Pools that may lose more of their ready servers than their C(min_ready) lets them, which is half of what the
+        host's last generation had where the pool's section does not say otherwise (C(description min_ready 0.75)).
+    type: list
+    elements: str
+    default: []
   timeout:
     description: Seconds that each step may take, the reload with its proof among them.
     type: int
@@ -90,19 +110,28 @@ errors:
 from dataclasses import asdict
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hamesh.model import DIALECTS
 from ansible.module_utils.hamesh.transaction import ApplyError, Outcome, Request, apply_configuration
 
 ARGUMENTS = {
-    "content": {"type": "str", "required": True},
+    "content": {"type": "str"},
+    "generation": {"type": "str"},
     "path": {"type": "path", "default": "/etc/haproxy/haproxy.cfg"},
     "binary": {"type": "path", "default": "/usr/sbin/haproxy"},
     "unit": {"type": "str", "default": "haproxy.service"},
+    "dialect": {"type": "str", "choices": list(DIALECTS)},
+    "allow_shrink": {"type": "list", "elements": "str", "default": []},
     "timeout": {"type": "int", "default": 30},
 }
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS,
+        supports_check_mode=True,
+        required_one_of=[("content", "generation")],
+        mutually_exclusive=[("content", "generation")],
+    )
     try:
         outcome = apply_configuration(Request(**module.params), dry_run=module.check_mode)
     except ApplyError as error:

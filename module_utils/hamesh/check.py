@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
-import tempfile
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Sequence
 
-from .dialect import lint
-from .host import run
+from .dialect import Finding, lint
+from .host import Finished, run
+from .model import DIALECTS
 from .syntax import Section, duplicate_binds, parse
 
 
@@ -22,38 +22,72 @@ class Verdict(NamedTuple):
 
 def version_of(binary: str, timeout: float = 10.0) -> str:
     """The release of a binary ("2.6.12-1+deb12u4"), or "" where it does not say or is not there."""
-    match = re.search(r"^HA-?Proxy version (\S+)", run([binary, "-v"], timeout).output, re.MULTILINE)
+    return _version(run([binary, "-v"], timeout))
+
+
+def _version(said: Finished) -> str:
+    match = re.search(r"^HA-?Proxy version (\S+)", said.output, re.MULTILINE)
     return match.group(1) if match else ""
 
 
-def check_text(text: str, binary: str, timeout: float = 30.0, dialect: str = "") -> Verdict:
-    """Check a configuration that stands nowhere yet. It is written to a private directory for the while."""
-    with tempfile.TemporaryDirectory(prefix="hamesh-") as private:
-        path = Path(private) / "haproxy.cfg"
-        path.write_bytes(text.encode())
-        return check_file(str(path), text, binary, timeout, dialect)
+def check_text(
+    text: str, binary: str, timeout: float = 30.0, dialect: str | None = None, anywhere: bool = True
+) -> Verdict:
+    """Check a configuration that stands nowhere yet: in memory, so a full disk is no matter, and nothing is left."""
+    descriptor = os.memfd_create("haproxy.cfg")
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(text.encode(errors="surrogateescape"))
+        file.flush()
+        path = f"/proc/self/fd/{descriptor}"
+        return check_file(path, text, binary, timeout, dialect, anywhere, (descriptor,))
 
 
-def check_file(path: str, text: str, binary: str, timeout: float = 30.0, dialect: str = "") -> Verdict:
-    """Check a file: `text` is what stands in it. With a dialect, also what stops a move from it to later releases."""
+def check_file(
+    path: str,
+    text: str,
+    binary: str,
+    timeout: float = 30.0,
+    dialect: str | None = None,
+    anywhere: bool = True,
+    descriptors: Sequence[int] = (),
+) -> Verdict:
+    """Check a file: `text` is what stands in it, and the binary gets `descriptors` to open it by.
+
+    With a dialect, each line must be of it, and last up to the newest release, or (not `anywhere`) to the binary's.
+    """
     lines = text.split("\n")
     sections = parse(text)
+    shown = run([binary, "-v"], min(timeout, 10.0))
+    version = _version(shown)
     errors = [_error(lines, number, why) for number, why in _own_findings(sections)]
-    findings = lint(text, dialect) if dialect else []
+    findings = _lint(text, dialect, DIALECTS[-1] if anywhere else version)
     fatal = [finding for finding in findings if finding.level in ("error", "later")]
     errors += [_error(lines, finding.line, finding.why, finding.first_rejected) for finding in fatal]
-    version = version_of(binary)
     if not version:
-        why = f"{binary} is no HAProxy that runs: {run([binary, '-v'], 10.0).output.strip()[:200] or 'it says nothing'}"
+        why = f"{binary} is no HAProxy that runs: {shown.output.strip()[:200] or 'it says nothing'}"
         return Verdict([*errors, _error(lines, 0, why)], [], "")
-    said = run([binary, "-c", "-f", path], timeout)
+    said = run([binary, "-c", "-f", path], timeout, descriptors)
     alerts, warnings = _findings(said.output, path)
-    warnings += [f"line {finding.line}: {finding.why}" for finding in findings if finding not in fatal]
+    if anywhere:
+        warnings += [f"line {finding.line}: {finding.why}" for finding in findings if finding not in fatal]
     errors += [_error(lines, number, why) for number, why in alerts]
     if said.code != 0 and not alerts:
         why = said.output.strip().replace(path, "the file")[-500:]
         errors.append(_error(lines, 0, f"{binary} -c ends with code {said.code}: {why or 'it says nothing'}"))
     return Verdict(errors, warnings, version)
+
+
+def _lint(text: str, dialect: str | None, until: str) -> list[Finding]:
+    """What the linter finds from the dialect to a release, or to the newest where that is none it knows."""
+    if not dialect:
+        return []
+    branch = ".".join(until.split(".")[:2])
+    if branch not in DIALECTS:
+        branch = DIALECTS[-1]
+    if DIALECTS.index(branch) < DIALECTS.index(dialect):
+        why = f"the dialect is {dialect}, which HAProxy {branch} does not know yet; set sidecar_dialect, or upgrade"
+        return [Finding(0, "", why, branch, "error")]
+    return lint(text, dialect, branch)
 
 
 def _own_findings(sections: list[Section]) -> list[tuple[int, str]]:

@@ -19,7 +19,7 @@ def write_whole(path: Path, text: str, mode: int | None = None) -> None:
     `mode` sets another. The staged file has one name, so killed runs pile nothing up, and it ends like
     no file that others read.
     """
-    staged = path.with_name(f".{path.name}.staged")
+    staged = staging(path)
     descriptor = os.open(str(staged), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -31,7 +31,17 @@ def write_whole(path: Path, text: str, mode: int | None = None) -> None:
     except BaseException:
         staged.unlink()
         raise
-    directory = os.open(str(path.parent), os.O_RDONLY | os.O_DIRECTORY)
+    sync_directory(path.parent)
+
+
+def staging(path: Path) -> Path:
+    """Where the new version of a file is written, before it takes the file's place."""
+    return path.with_name(f".{path.name}.staged")
+
+
+def sync_directory(path: Path) -> None:
+    """Make what was renamed, linked or made in a directory survive a power cut."""
+    directory = os.open(str(path), os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(directory)
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import Iterator, NamedTuple, Sequence
@@ -17,23 +18,27 @@ class Finished(NamedTuple):
     output: str
 
 
-def run(command: Sequence[str], timeout: float) -> Finished:
-    """Run a program to its end, or kill it after `timeout` seconds."""
+def run(command: Sequence[str], timeout: float, descriptors: Sequence[int] = ()) -> Finished:
+    """Run a program to its end, or kill it and all it started after `timeout` seconds. It inherits `descriptors`."""
     try:
-        done = subprocess.run(  # noqa: S603  a list of words, no shell
+        program = subprocess.Popen(  # noqa: S603  a list of words, no shell
             list(command),
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            timeout=timeout,
-            check=False,
+            pass_fds=descriptors,
+            start_new_session=True,
         )
-    except subprocess.TimeoutExpired as error:
-        printed = error.stdout.decode(errors="replace") if error.stdout else ""
-        return Finished(-1, f"{printed}'{' '.join(command)}' did not end within {timeout:g} s")
     except OSError as error:
         return Finished(-1, f"'{command[0]}' cannot be run: {error.strerror}")
-    return Finished(done.returncode, done.stdout.decode(errors="replace"))
+    try:
+        printed, _ = program.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired as error:
+        os.killpg(program.pid, signal.SIGKILL)
+        program.wait()
+        said = error.stdout.decode(errors="replace") if error.stdout else ""
+        return Finished(-1, f"{said}'{' '.join(command)}' did not end within {timeout:g} s")
+    return Finished(program.returncode, printed.decode(errors="replace"))
 
 
 class Unit:
@@ -51,6 +56,10 @@ class Unit:
     def act(self, verb: str) -> Finished:
         """start, stop, reload, restart or reset-failed."""
         return run(["systemctl", verb, self.name], self.timeout)
+
+    def kill(self) -> None:
+        """End its processes at once."""
+        run(["systemctl", "kill", "--signal=KILL", self.name], self.timeout)
 
     def pids(self) -> list[int]:
         """The unit's main process and all below it: workers, old ones that still drain among them."""

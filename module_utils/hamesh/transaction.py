@@ -17,25 +17,37 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Iterator, NamedTuple, Sequence
 
-from . import runtime
+from . import intent, runtime
 from .check import Verdict, check_text
 from .files import read_text, write_whole
+from .history import FOUND, RAN, History
 from .host import Finished, Unit, listening
+from .intent import Intent, Unfinished
+from .proof import ANSWER, Configuration
 from .runtime import RuntimeFailure
-from .syntax import Section, binds, description, parse, stats_socket
 
 LOCK = Path("/run/lock/hamesh.lock")
+RECORDS = Path("/run/hamesh")  # of what must outlive a killed run, and not the host
 POLL = 0.1  # seconds between two looks at a process that is coming up
-ANSWER = 5.0  # seconds that a process may take to answer one question
+PREVIOUS = "previous"
+RUNNING = ("active", "reloading")
 
 
 class Request(NamedTuple):
-    """What shall run where. `timeout` (seconds) bounds each step: a program, a reload with its proof, the lock."""
+    """What shall run where: `content`, or a kept `generation` ("previous": the newest of them).
 
-    content: str
+    `dialect`: the release whose language each line must be of. `allow_shrink`: pools that may lose more than
+    min_ready lets them. `timeout` (seconds) bounds each step: a program, a reload with its proof, the wait for
+    another run.
+    """
+
+    content: str | None
+    generation: str | None
     path: str
     binary: str
     unit: str
+    dialect: str | None
+    allow_shrink: Sequence[str]
     timeout: float
 
 
@@ -64,65 +76,34 @@ class ApplyError(Exception):
         self.outcome = outcome
 
 
-class Wanted:
-    """A configuration and what the process that runs it must say of itself."""
+class Kept(NamedTuple):
+    """A configuration and the file it stands in."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.sections: Sequence[Section] = parse(text)
-        self.description = description(self.sections)
-        self.generation = (self.description.split() or [""])[-1]
-        self.socket = stats_socket(self.sections)
-        self.binds = binds(self.sections)
-
-    def faults(self, old_pid: int = 0) -> list[str]:
-        """What keeps the process from being proven to run this. Empty: it does, and each listener answers."""
-        try:
-            info = runtime.show_info(self.socket, ANSWER)
-            rows = runtime.show_stat(self.socket, ANSWER)
-        except RuntimeFailure as failure:
-            return [str(failure)]
-        running = info.get("description", "")
-        if running != self.description:
-            return [f"the process runs '{running or 'a file without description'}', not '{self.description}'"]
-        if old_pid and info.get("Pid") == str(old_pid):
-            return [f"the old process (pid {old_pid}) still answers"]
-        status = {row["pxname"]: row["status"] for row in rows if row["svname"] == "FRONTEND"}
-        closed = {bind.proxy for bind in self.binds if status.get(bind.proxy) not in ("OPEN", "FULL")}
-        found = [
-            f"{proxy} does not listen: {status.get(proxy, 'the process does not know it')}" for proxy in sorted(closed)
-        ]
-        return found + [
-            f"nobody answers at {bind} ({bind.proxy})" for bind in self.binds if not _answers(bind.address, bind.port)
-        ]
+    configuration: Configuration
+    place: Path
 
 
 @dataclass
 class Snapshot:
     """What was there before anything was touched."""
 
-    file: Wanted | None
-    kept: Wanted | None  # the file kept when this one was put there
-    active: bool
-    description: str
-    pid: int
+    file: Configuration | None
+    kept: list[Kept]  # newest first
+    state: str  # systemd's ActiveState
+    description: str  # of the process
+    pid: int  # 0 where it runs and does not answer, too
 
     @property
-    def hangs(self) -> bool:
-        """It runs and should answer, and does not: it would not see a reload either."""
-        return self.active and not self.pid and self.file is not None and bool(self.file.socket)
+    def active(self) -> bool:
+        return self.state in RUNNING
 
-    @property
-    def restorable(self) -> Wanted | None:
-        """The file of the generation that runs; else the file that is there."""
-        for text in (self.file, self.kept):
-            if text and self.active and text.description == self.description:
-                return text
-        return self.file
+    def runs(self, configuration: Configuration | None) -> bool:
+        """Is this what the process says it runs?"""
+        return bool(self.pid) and configuration is not None and configuration.description == self.description
 
 
 def apply_configuration(request: Request, dry_run: bool) -> Outcome:
-    """Make the host run request.content. Raises ApplyError where it does not: then the host runs what it ran."""
+    """Make the host run what is requested. Raises ApplyError where it does not: then the host runs what it ran."""
     started = time.monotonic()
     outcome = Outcome()
     try:
@@ -143,9 +124,12 @@ class Transaction:
         self.outcome = outcome
         self.dry_run = dry_run
         self.path = Path(os.path.realpath(request.path))
-        self.previous = self.path.with_name(self.path.name + ".previous")
+        self.history = History(self.path)
+        self.unfinished = Unfinished(RECORDS / f"{request.unit}.unfinished")
         self.unit = Unit(request.unit, request.timeout)
-        self.wanted = Wanted(request.content)
+        self.kept = [Kept(Configuration(read_text(entry)), entry) for entry in self.history.entries()]
+        self.wanted = self._wanted()
+        self.intents: dict[str, Intent] = {}
 
     def run(self) -> None:
         before = self._observe()
@@ -157,39 +141,66 @@ class Transaction:
             "before": before.file.text if before.file else "",
             "after": wanted.text,
         }
-        self._check()
+        self._check(before)
         same_file = before.file is not None and before.file.text == wanted.text
+        killed = self.unfinished.load()
+        stale = not same_file or (killed is not None and killed.pid in (0, before.pid))
         faults = wanted.faults() if before.active else ["it does not run"]
-        outcome.changed = not same_file or bool(faults)
+        outcome.changed = stale or bool(faults) or killed is not None
+        if killed and killed.pid != before.pid:
+            self.intents = killed.intents  # a run that was killed had reloaded, and did not set them again
         if outcome.changed and not self.dry_run:
-            self._change(before, same_file)
+            self._change(before, same_file, stale or bool(faults))
+        if not self.dry_run:
+            self.history.tidy()
         if before.active or not self.dry_run:
             with contextlib.suppress(RuntimeFailure):  # proven above; a dry run reports what it can see
                 outcome.pools = runtime.pools(runtime.show_stat(wanted.socket, ANSWER))
             outcome.pids = self.unit.pids()
 
-    def _observe(self) -> Snapshot:
-        file, kept = (Wanted(read_text(path)) if path.is_file() else None for path in (self.path, self.previous))
-        active = self.unit.properties("ActiveState").get("ActiveState") in ("active", "reloading")
-        info: dict[str, str] = {}
-        for known in (self.wanted, file, kept):
-            if active and not info and known and known.socket:
-                with contextlib.suppress(RuntimeFailure):
-                    info = runtime.show_info(known.socket, ANSWER)
-        return Snapshot(file, kept, active, info.get("description", ""), int(info.get("Pid", "0") or "0"))
+    def _wanted(self) -> Configuration:
+        """The text that is asked for, or one that was kept."""
+        name = self.request.generation
+        if name is None:
+            return Configuration(self.request.content or "")
+        for kept in self.kept:
+            if name in (PREVIOUS, kept.configuration.generation):
+                return kept.configuration
+        names = ", ".join(kept.configuration.generation or kept.place.name for kept in self.kept)
+        raise self._error(
+            f"there is no {name} generation to go back to in {self.history.directory}"
+            + (f", only {names}" if names else "; roll out the one you want with site.yml")
+        )
 
-    def _check(self) -> None:
+    def _observe(self) -> Snapshot:
+        file = Configuration(read_text(self.path)) if self.path.exists() else None
+        state = self.unit.properties("ActiveState").get("ActiveState", "")
+        info: dict[str, str] = {}
+        sockets = [one.socket for one in (self.wanted, file, *(kept.configuration for kept in self.kept)) if one]
+        for path in dict.fromkeys(filter(None, sockets)):
+            if state in RUNNING and not info:
+                with contextlib.suppress(RuntimeFailure):
+                    info = runtime.show_info(path, ANSWER)
+        return Snapshot(file, self.kept, state, info.get("description", ""), int(info.get("Pid", "0") or "0"))
+
+    def _running(self, before: Snapshot) -> Configuration | None:
+        """The text of what the process says it runs, where this host has it."""
+        texts = [before.file, self.wanted, *(kept.configuration for kept in before.kept)]
+        return next((text for text in texts if before.runs(text)), None)
+
+    def _check(self, before: Snapshot) -> None:
         """Everything that can be known before anything is touched."""
-        wanted, outcome = self.wanted, self.outcome
+        wanted, outcome, request = self.wanted, self.outcome, self.request
         if not wanted.generation or not wanted.socket:
             lacks = "no 'description' with its generation" if not wanted.generation else "no 'stats socket /path'"
             raise self._error(f"the global section has {lacks}, so what the process runs could not be proven; add it")
         load = self.unit.properties("LoadState").get("LoadState", "not-found")
-        verdict = check_text(wanted.text, self.request.binary, self.request.timeout)
-        if self.dry_run and not verdict.version and not Path(self.request.binary).exists():
-            outcome.warnings.append(
-                f"{self.request.binary} is not installed yet, so it could not check the configuration"
-            )
+        verdict = check_text(wanted.text, request.binary, request.timeout, request.dialect, anywhere=False)
+        if not verdict.version and not Path(request.binary).exists():
+            missing = f"{request.binary} is not installed, so it could not check the configuration"
+            if not self.dry_run:
+                raise self._error(f"{missing}; install HAProxy (role haproxy does) and run this again")
+            outcome.warnings.append(missing)
             return
         outcome.warnings += verdict.warnings
         errors = self._errors(verdict)
@@ -198,7 +209,23 @@ class Transaction:
             told = "; ".join(f"line {error['line']} [{error['text']}]: {error['why']}" for error in errors)
             raise self._error(f"HAProxy {verdict.version or '(missing)'} here cannot run the configuration: {told}")
         if load != "loaded" and not self.dry_run:
-            raise self._error(f"systemd has no {self.request.unit} to start ({load}); install HAProxy, or unmask it")
+            raise self._error(f"systemd has no {request.unit} to start ({load}); install HAProxy, or unmask it")
+        self._compare(before)
+
+    def _compare(self, before: Snapshot) -> None:
+        """What can be wrong with a fine text, seen from what was here before."""
+        old = self._running(before) or before.file
+        shrinking = self.wanted.shrinks(old, self.request.allow_shrink) if old else []
+        if shrinking:
+            raise self._error(
+                "; ".join(shrinking) + ". Where hosts were lost from the inventory, put them back; "
+                'where this is meant, name the pools: -e \'{"mesh_allow_shrink": ["POOL"]}\''
+            )
+        if self.request.generation is None and any(kept.configuration.text == self.wanted.text for kept in before.kept):
+            self.outcome.warnings.append(
+                f"generation {self.wanted.generation} ran here before, and was replaced. "
+                "Unless you mean to go back, this inventory is older than what runs"
+            )
 
     def _errors(self, verdict: Verdict) -> list[dict[str, Any]]:
         ours = set(self.unit.pids())
@@ -214,25 +241,77 @@ class Transaction:
             errors.append({"line": bind.line, "text": lines[bind.line - 1].strip(), "why": why, "first_rejected": ""})
         return errors
 
-    def _change(self, before: Snapshot, same_file: bool) -> None:
+    def _change(self, before: Snapshot, same_file: bool, stale: bool) -> None:
         since = time.time()
         try:
+            self._remember(before)
             if not same_file:
-                self._swap(self.wanted.text, keep=before.restorable)
+                self._swap(before)
         except OSError as error:
             raise self._error(f"{_said(error)}; the file and the process are as they were") from error
-        method = "start" if not before.active else "restart" if before.hangs else "reload"
-        acted, faults = self._bring_up(self.wanted, method, before.pid)
-        if faults:
-            said = [line for line in self.unit.journal(since) if "ALERT" in line or "rror" in line]
-            reason = "; ".join([*faults, *([acted.output.strip()] if acted.code else []), *said[:5]])
-            raise self._roll_back(before, acted, reason)
+        if stale:
+            acted, faults = self._bring_up(self.wanted, before)
+            if faults:
+                said = [line for line in self.unit.journal(since) if "ALERT" in line or "rror" in line]
+                reason = "; ".join([*faults, *([acted.output.strip()] if acted.code else []), *said[:5]])
+                raise self._roll_back(before, acted, reason)
+        refused = self._set_again(self.wanted)
+        if refused:
+            raise ApplyError(f"Generation {self.wanted.generation} serves, but {refused}.", self.outcome)
 
-    def _bring_up(self, text: Wanted, method: str, old_pid: int = 0) -> tuple[Finished, list[str]]:
-        """Reload, start or restart, and wait for the proof. Returns how that went and what is not proven."""
+    def _remember(self, before: Snapshot) -> None:
+        """Write down that a change is under way, and what an operator set in the process that is about to go."""
+        running = self._running(before)
+        if before.active and running:
+            try:
+                self.intents = {**self.intents, **intent.read(running)}
+            except RuntimeFailure as failure:
+                self.outcome.warnings.append(f"weights and states set by hand may be lost: {failure}")
+        elif before.active:
+            self.outcome.warnings.append(
+                "weights and states set by hand may be lost: it cannot be told which file the process runs"
+            )
+        self.unfinished.save(self.intents, before.pid)
+
+    def _set_again(self, text: Configuration) -> str:
+        """Give the new process what an operator had set, and be done. Says what it does not take: then the
+        next run tries again."""
+        refused = intent.restore(self.intents, text)
+        if refused:
+            return (
+                f"weights and states set by hand could not be set again: {'; '.join(refused)}. "
+                "Run this again, or set them by hand"
+            )
+        gone = sorted(set(self.intents) - set(intent.kept(self.intents, text)))
+        if gone:
+            self.outcome.warnings.append(
+                f"weights and states set by hand are gone where the inventory changed the server: {', '.join(gone)}"
+            )
+        self.unfinished.forget()
+        return ""
+
+    def _swap(self, before: Snapshot) -> None:
+        """Replace the file whole, and keep the one that was there."""
+        if before.file:
+            ran = before.runs(before.file) or not before.pid
+            self.history.keep(before.file.generation, RAN if ran else FOUND)
+        write_whole(self.path, self.wanted.text)
+
+    def _bring_up(self, text: Configuration, before: Snapshot) -> tuple[Finished, list[str]]:
+        """Reload, or start what does not run, and wait for the proof. A process that does not answer is reloaded,
+        too, and restarted where that does not help. Returns how it went and what is not proven."""
+        if not before.active:
+            return self._act("start", text, 0)
+        acted, faults = self._act("reload", text, before.pid)
+        if faults and not before.pid:
+            self.unit.kill()  # it neither answers nor reloads, so it would not stop either
+            acted, faults = self._act("restart", text, 0)
+        return acted, faults
+
+    def _act(self, method: str, text: Configuration, old_pid: int) -> tuple[Finished, list[str]]:
         show = self.unit.properties("LimitNOFILE", "MainPID", "ActiveState")
-        if show.get("ActiveState") == "failed":
-            self.unit.act("reset-failed")
+        if show.get("ActiveState") not in RUNNING:
+            self.unit.act("reset-failed")  # also the count of its failures
         self.outcome.method = "restart" if method == "reload" and _outgrown(show) else method
         deadline = time.monotonic() + self.request.timeout
         acted = self.unit.act(self.outcome.method)
@@ -246,31 +325,42 @@ class Transaction:
         """Put the host back to what it ran, prove it, and say what went wrong."""
         self.outcome.rolled_back = True
         failed = f"generation {self.wanted.generation} did not come up: {reason}"
-        old = before.restorable
+        old = self._go_back(before)
         if old is None:
             self.unit.act("stop")
             return self._error(f"{failed}. There was no configuration before; {self.request.unit} is stopped")
-        self._swap(old.text, keep=None)
-        if not before.active:
+        if before.state == "inactive":
             self.unit.act("stop")
             return self._error(f"{failed}. The previous file is back; {self.request.unit} is stopped, as it was")
         untouched = acted.code != 0 and not old.faults()
-        faults = [] if untouched else self._bring_up(old, "reload")[1]
-        faults = faults and self._bring_up(old, "restart")[1]
+        faults = [] if untouched else self._act("reload" if before.active else "start", old, 0)[1]
+        faults = faults and self._act("restart", old, 0)[1]
         if faults:
             return self._error(
                 f"{failed}. The previous file is back, but NOBODY SERVES: {'; '.join(faults)}. "
                 f"Look at 'systemctl status {self.request.unit}' and run this again"
             )
-        return self._error(
-            f"{failed}. The previous generation {old.generation or '(unnamed)'} is back on disk and serves"
-        )
+        refused = self._set_again(old)
+        serves = f"The previous generation {old.generation or '(unnamed)'} is back on disk and serves"
+        return self._error(f"{failed}. {serves}" + (f", but {refused}" if refused else ""))
 
-    def _swap(self, text: str, keep: Wanted | None) -> None:
-        """Replace the file whole, with its owner and mode, and keep what served until now beside it."""
-        if keep is not None:
-            write_whole(self.previous, keep.text)
-        write_whole(self.path, text)
+    def _go_back(self, before: Snapshot) -> Configuration | None:
+        """Put back what the process ran; else the newest file that the binary takes; else the newest there is."""
+        files = [Kept(Configuration(read_text(entry)), entry) for entry in self.history.entries()]
+        found = [Kept(Configuration(read_text(entry)), entry) for entry in self.history.entries(FOUND)]
+        here = Kept(self.wanted, self.path)
+        ran = [one for one in (*files, here) if before.runs(one.configuration)]
+        candidates = [*ran, *files, *found]
+        if not candidates:
+            return None
+        fit = (one for one in candidates if not self._fault_of(one.configuration))
+        old = next(fit, candidates[0])
+        if old.place != self.path:
+            self.history.put_back(old.place)
+        return old.configuration
+
+    def _fault_of(self, old: Configuration) -> bool:
+        return bool(check_text(old.text, self.request.binary, self.request.timeout).errors)
 
     def _error(self, message: str) -> ApplyError:
         self.outcome.changed = False
@@ -279,7 +369,7 @@ class Transaction:
 
 
 def _said(error: OSError) -> str:
-    return f"{error.filename} cannot be read or written: {error.strerror}"
+    return f"{error.filename or 'a file'} cannot be read or written: {error.strerror}"
 
 
 def _outgrown(show: dict[str, str]) -> bool:
@@ -295,14 +385,6 @@ def _most_files(pid: int) -> int:
     """A process's hard limit of open files."""
     limits = Path(f"/proc/{pid}/limits").read_text()
     return int(limits.split("Max open files", 1)[1].split()[1])
-
-
-def _answers(address: str, port: int) -> bool:
-    try:
-        with socket.create_connection((address or "127.0.0.1", port), ANSWER):
-            return True
-    except OSError:
-        return False
 
 
 def _free(address: str, port: int) -> bool:
@@ -333,6 +415,7 @@ def _lock(timeout: float, outcome: Outcome) -> Iterator[None]:
                     raise ApplyError(f"Another run holds {LOCK}: {owner}. Wait for it, or end it.", outcome) from None
                 time.sleep(POLL)
         file.truncate(0)
-        file.write(f"pid {os.getpid()} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
+        who = os.environ.get("SUDO_USER", "root")
+        file.write(f"pid {os.getpid()}, run by {who} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
         file.flush()
         yield

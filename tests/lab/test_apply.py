@@ -51,7 +51,7 @@ def test_a_new_generation_is_run_and_the_old_one_kept(host, index):
         assert (result["generation"], result["previous"]) == ("0123456789ab", generation(host))
         assert result["method"] == "reload"
         assert running(host) == "0123456789ab"
-        assert shell(host, f"cat {FILE}.previous") == compiled(host)
+        assert shell(host, f"cat $(ls {FILE}.generations/*-{generation(host)}.cfg)") == compiled(host)
         assert set(result["pools"]) == set(index["sidecars"][host]["services"])
         assert all(pool["listener"] == "OPEN" for pool in result["pools"].values())
         assert result["pids"]

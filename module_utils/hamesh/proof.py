@@ -1,0 +1,114 @@
+"""A configuration, and the proof over the stats socket that a process runs it."""
+
+from __future__ import annotations
+
+import math
+import socket
+from typing import NamedTuple, Sequence
+
+from . import runtime
+from .runtime import RuntimeFailure
+from .syntax import Section, binds, description, parse, stats_socket
+
+ANSWER = 5.0  # seconds that a process may take to answer one question
+MIN_READY = 0.5  # share of a pool that must stay ready, where its section does not say
+
+
+class ServerLine(NamedTuple):
+    """A server as the configuration has it: all words of its line, and whether it takes requests."""
+
+    words: tuple[str, ...]
+
+    @property
+    def disabled(self) -> bool:
+        return "disabled" in self.words[3:]
+
+    @property
+    def ready(self) -> bool:
+        words = self.words
+        return not self.disabled and ("weight", "0") not in zip(words[3:], words[4:])
+
+
+class Configuration:
+    """A text, and what the process that runs it must say of itself."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.sections: Sequence[Section] = parse(text)
+        self.description = description(self.sections)
+        self.generation = (self.description.split() or [""])[-1]
+        self.socket = stats_socket(self.sections)
+        self.binds = binds(self.sections)
+
+    @property
+    def servers(self) -> dict[str, ServerLine]:
+        """Each server by "PROXY/SERVER"."""
+        return {
+            f"{section.name}/{line.words[1]}": ServerLine(line.words)
+            for section in self.sections
+            if section.kind in ("listen", "backend")
+            for line in section.values("server")
+            if len(line.words) > 2
+        }
+
+    def faults(self, old_pid: int = 0) -> list[str]:
+        """What keeps the process from being proven to run this. Empty: it does, and each listener answers."""
+        try:
+            info = runtime.show_info(self.socket, ANSWER)
+            rows = runtime.show_stat(self.socket, ANSWER)
+        except RuntimeFailure as failure:
+            return [str(failure)]
+        running = info.get("description", "")
+        if running != self.description:
+            return [f"the process runs '{running or 'a file without description'}', not '{self.description}'"]
+        if old_pid and info.get("Pid") == str(old_pid):
+            return [f"the old process (pid {old_pid}) still answers"]
+        status = {row["pxname"]: row["status"] for row in rows if row["svname"] == "FRONTEND"}
+        closed = {bind.proxy for bind in self.binds if status.get(bind.proxy) not in ("OPEN", "FULL")}
+        found = [
+            f"{proxy} does not listen: {status.get(proxy, 'the process does not know it')}" for proxy in sorted(closed)
+        ]
+        return found + [
+            f"nobody answers at {bind} ({bind.proxy})" for bind in self.binds if not _answers(bind.address, bind.port)
+        ]
+
+    def shrinks(self, old: Configuration, allowed: Sequence[str]) -> list[str]:
+        """Pools that would lose more of their ready servers than min_ready lets them, and are not allowed to."""
+        before, after = old._ready(), self._ready()
+        shares = {section.name: _min_ready(section) for section in self.sections}
+        found = []
+        for pool in sorted(set(before) & set(after) - set(allowed)):
+            least = max(1, math.ceil(before[pool] * shares[pool] - 1e-9))
+            if after[pool] < min(least, before[pool]):
+                found.append(
+                    f"pool {pool} would shrink from {before[pool]} ready servers to {after[pool]}, and its min_ready "
+                    f"of {shares[pool]:g} asks for {least}"
+                )
+        return found
+
+    def _ready(self) -> dict[str, int]:
+        """How many servers take requests, by proxy; proxies without servers are left out."""
+        count: dict[str, int] = {}
+        for name, server in self.servers.items():
+            pool = name.split("/")[0]
+            count[pool] = count.get(pool, 0) + server.ready
+        return count
+
+
+def _min_ready(section: Section) -> float:
+    """A section's own share, `description min_ready 0.75`."""
+    for line in section.values("description"):
+        if line.words[1:2] == ("min_ready",):
+            try:
+                return min(1.0, max(0.0, float(line.words[2])))
+            except (IndexError, ValueError):
+                continue
+    return MIN_READY
+
+
+def _answers(address: str, port: int) -> bool:
+    try:
+        with socket.create_connection((address or "127.0.0.1", port), ANSWER):
+            return True
+    except OSError:
+        return False
