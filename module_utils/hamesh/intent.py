@@ -118,7 +118,7 @@ class Unfinished:
             return Change(pid, {name: Intent(tuple(words), *rest) for name, (words, *rest) in intents.items()})
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, AttributeError):
             return Change(0, {})
 
     def forget(self) -> None:

@@ -87,11 +87,10 @@ class Configuration:
         return found
 
     def _ready(self) -> dict[str, int]:
-        """How many servers take requests, by proxy; proxies without servers are left out."""
-        count: dict[str, int] = {}
+        """How many servers take requests, by proxy."""
+        count = {section.name: 0 for section in self.sections if section.kind in ("listen", "backend")}
         for name, server in self.servers.items():
-            pool = name.split("/")[0]
-            count[pool] = count.get(pool, 0) + server.ready
+            count[name.split("/")[0]] += server.ready
         return count
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 
 import pytest
-from lab import ROOT, ask, module, services_of, shell
+from lab import ROOT, ask, module, playbook, services_of, shell
 
 HOSTS = ("media1", "web1", "web2")  # Debian 11, 12 and 13 with HAProxy 2.2, 2.6 and 3.0
 FILE = "/etc/haproxy/haproxy.cfg"
@@ -140,3 +141,130 @@ def test_a_text_without_a_generation_is_refused(host, index):
         result = module(host, "haproxy_apply", content=text).result(host)
         assert result["failed"] is True
         assert "no 'description' with its generation" in result["msg"]
+
+
+TELL = """
+import socket, sys
+for command in sys.stdin:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect("/run/haproxy/admin.sock")
+    connection.sendall(command.encode())
+    sys.stdout.write(connection.recv(999).decode().strip())
+"""
+
+
+def tell(host, *commands):
+    """Give a sidecar's process orders, as an operator does; it must have nothing to say to them."""
+    assert shell(host, f"python3 -c {shlex.quote(TELL)}", "".join(f"{command}\n" for command in commands)) == ""
+
+
+def servers(host, pool):
+    """Weight and status of a pool's servers, as the process has them."""
+    said = module(host, "haproxy_info").result(host)["servers"]
+    return {one["server"]: (one["weight"], one["status"]) for one in said if one["pool"] == pool}
+
+
+def first_pool(host, index):
+    """A pool of two that the host calls over HTTP, and the names of its backends."""
+    for name in index["sidecars"][host]["services"]:
+        backends = [backend["name"] for backend in index["pools"][index["services"][name]["pool"]]]
+        if index["services"][name]["mode"] == "http" and len(backends) == 2:
+            return name, backends
+    raise AssertionError(f"{host} calls no pool of two")
+
+
+def test_what_was_set_by_hand_survives_a_reload_and_a_roll_back(host, index):
+    pool, (first, second) = first_pool(host, index)
+    tell(host, f"set weight {pool}/{first} 30", f"set weight {pool}/{second} 0%", f"disable server {pool}/{second}")
+    try:
+        by_hand = servers(host, pool)
+        assert (by_hand[first][0], by_hand[second][1]) == (30, "MAINT")
+        result = module(host, "haproxy_apply", content=other(host)).result(host)
+        assert (result["changed"], running(host)) == (True, "0123456789ab"), result
+        assert servers(host, pool) == by_hand
+        elsewhere = "\nlisten elsewhere\n    mode tcp\n    bind 192.0.2.7:9999\n"
+        result = module(host, "haproxy_apply", content=other(host, elsewhere, "b" * 12), timeout=8).result(host)
+        assert (result["rolled_back"], running(host)) == (True, "0123456789ab"), result
+        assert servers(host, pool) == by_hand
+        # What the inventory changes is the inventory's.
+        text = "\n".join(
+            line.replace("weight 100", "weight 50") if line.split()[:2] == ["server", first] else line
+            for line in other(host, mark="c" * 12).split("\n")
+        )
+        result = module(host, "haproxy_apply", content=text).result(host)
+        assert (servers(host, pool)[first][0], servers(host, pool)[second][1]) == (50, "MAINT"), result
+    finally:
+        tell(host, f"enable server {pool}/{second}", f"set weight {pool}/{second} 100%")
+        module(host, "haproxy_apply", content=compiled(host))
+    with nothing_changes(host, index):
+        pass
+
+
+def test_a_pool_that_would_shrink_is_refused_unless_it_is_named(host, index):
+    pool, _ = first_pool(host, index)
+    head, section = other(host).split(f"\nlisten {pool}\n")
+    section = section.replace(" weight 100", " weight 0", 2)
+    shrunk = f"{head}\nlisten {pool}\n{section}"
+    for mode in [[], ["--check"]]:
+        with nothing_changes(host, index):
+            result = module(host, "haproxy_apply", *mode, content=shrunk).result(host)
+            assert result["failed"] is True
+            assert f"Pool {pool} would shrink from 2 ready servers to 0" in result["msg"]
+            assert "mesh_allow_shrink" in result["msg"]
+    try:
+        assert module(host, "haproxy_apply", content=shrunk, allow_shrink=[pool]).result(host)["changed"] is True
+    finally:
+        module(host, "haproxy_apply", content=compiled(host))
+
+
+def test_a_file_that_was_edited_by_hand_and_loaded_is_put_right_and_kept(host, index):
+    edited = compiled(host) + "\nlisten by_hand\n    mode tcp\n    bind 127.0.0.1:9999\n"  # the same description
+    shell(host, f"cat > {FILE}; systemctl reload haproxy; sleep 1", edited)
+    shell(host, "(echo >/dev/tcp/127.0.0.1/9999) 2>/dev/null")  # it does listen
+    result = module(host, "haproxy_apply", content=compiled(host)).result(host)
+    assert (result["changed"], result["method"]) == (True, "reload"), result
+    assert shell(host, "(echo >/dev/tcp/127.0.0.1/9999) 2>/dev/null || echo closed").strip() == "closed"
+    assert shell(host, f"cat $(ls {FILE}.generations/*{generation(host)}.* | tail -n 1)") == edited
+    with nothing_changes(host, index):
+        pass
+
+
+@pytest.mark.parametrize("left", ["half", "nothing"])
+def test_a_truncated_file_is_made_whole_without_a_word_lost(host, index, left):
+    shell(
+        host,
+        f"head -c {len(compiled(host)) // 2 if left == 'half' else 0} {FILE} > /run/x; cat /run/x > {FILE}; rm /run/x",
+    )
+    result = module(host, "haproxy_apply", content=compiled(host)).result(host)
+    assert (result["changed"], shell(host, f"cat {FILE}")) == (True, compiled(host)), result
+    with nothing_changes(host, index):
+        pass
+
+
+def test_going_back_and_forth(host, index):
+    try:
+        module(host, "haproxy_apply", content=other(host))
+        back = playbook("playbooks/roll-back.yml", "--limit", host)
+        assert (back.code, back.changed, running(host)) == (0, {host}, generation(host)), back.output
+        forth = playbook("playbooks/roll-back.yml", "--limit", host, "-e", "rollback_generation=0123456789ab")
+        assert (forth.code, forth.changed, running(host)) == (0, {host}, "0123456789ab"), forth.output
+        again = playbook("playbooks/roll-back.yml", "--limit", host, "-e", "rollback_generation=none")
+        assert again.code != 0
+        assert "There is no none generation to go back to" in again.output
+        assert generation(host) in again.result(host)["msg"]
+        stale = module(host, "haproxy_apply", "--check", content=compiled(host)).result(host)
+        assert "ran here before, and was replaced" in stale["warnings"][0]
+    finally:
+        module(host, "haproxy_apply", content=compiled(host))
+
+
+def test_a_process_that_hangs_or_lost_its_socket_is_mended(host, index):
+    shell(host, "rm /run/haproxy/admin.sock")
+    result = module(host, "haproxy_apply", content=compiled(host), timeout=10).result(host)
+    assert result["changed"] is True, result
+    assert shell(host, "test -S /run/haproxy/admin.sock && echo there").strip() == "there"
+    shell(host, "systemctl kill --signal=STOP haproxy")
+    result = module(host, "haproxy_apply", content=compiled(host), timeout=10).result(host)
+    assert (result["changed"], result["method"]) == (True, "restart"), result
+    with nothing_changes(host, index):
+        pass

@@ -1,0 +1,179 @@
+"""Weights and maintenance that were set by hand are carried from one process to the next, on 1.4's socket, too."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+
+import pytest
+from ansible.module_utils.hamesh import intent
+from ansible.module_utils.hamesh.intent import Intent, Unfinished
+from ansible.module_utils.hamesh.proof import Configuration
+from ansible.module_utils.hamesh.runtime import RuntimeFailure
+
+HELP = "Unknown command. Please enter one of the following commands only :\n  clear counters : clear max statistics\n"
+
+
+class Process:
+    """What the stats socket of a 1.4 process does, with the answers of its source."""
+
+    def __init__(self, path, text, static=False, later=False):
+        self.static, self.later = static, later
+        self.servers = {}
+        for name, line in Configuration(text).servers.items():
+            weight = int(line.words[line.words.index("weight") + 1]) if "weight" in line.words else 1
+            self.servers[name] = {"initial": weight, "weight": weight, "maint": line.disabled, "drain": False}
+        self.commands = []
+        self.server = socket.socket(socket.AF_UNIX)
+        self.server.bind(path)
+        self.server.listen(20)
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            connection, _ = self.server.accept()
+            command = connection.recv(1000).decode().strip()
+            self.commands.append(command)
+            connection.sendall(self._answer(command).encode() + b"\n")
+            connection.close()
+
+    def _answer(self, command):
+        if command == "show stat":
+            rows = [f"{name.replace('/', ',')},{self._status(one)}," for name, one in self.servers.items()]
+            return "\n".join(["# pxname,svname,status,", "app,FRONTEND,OPEN,", *rows, "app,BACKEND,UP,"])
+        match = re.fullmatch(
+            r"(get weight|set weight|disable server|enable server|set server) (\S+)(?: (state drain|\S+))?", command
+        )
+        if not match or (match.group(1) == "set server" and not self.later):
+            return HELP
+        verb, name, value = match.groups()
+        one = self.servers.get(name)
+        if one is None:
+            return "No such server.\n"
+        if verb == "get weight":
+            return f"{one['weight']} (initial {one['initial']})\n"
+        if verb == "set weight":
+            if self.static and value not in ("0%", "100%"):
+                return "Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.\n"
+            one["weight"] = one["initial"] * int(value[:-1]) // 100 if value.endswith("%") else int(value)
+        elif verb == "set server":
+            one["drain"] = True
+        else:
+            one["maint"] = verb == "disable server"
+        return ""
+
+    def _status(self, one):
+        return "MAINT" if one["maint"] else "DRAIN" if self.later and (one["drain"] or not one["weight"]) else "UP"
+
+
+@pytest.fixture
+def start(tmp_path):
+    """A process that runs some server lines, on a socket of its own, and the configuration it runs."""
+    started = []
+
+    def run(*servers, **how):
+        path = str(tmp_path / f"sock{len(started)}")
+        lines = "\n".join(f"    server {server}" for server in servers)
+        text = f"global\n    stats socket {path}\nlisten app\n    bind 127.0.0.1:8081\n{lines}\n"
+        started.append(Process(path, text, **how))
+        return started[-1], Configuration(text)
+
+    return run
+
+
+PLAIN = ("a 10.0.0.1:80 weight 100", "b 10.0.0.2:80 weight 100", "c 10.0.0.3:80 weight 100 disabled")
+
+
+def test_a_process_that_does_as_its_file_says_has_no_intents(start):
+    _, configuration = start(*PLAIN)
+    assert intent.read(configuration) == {}
+
+
+def test_what_differs_is_read_and_set_again_with_the_commands_of_1_4(start):
+    old, running = start(*PLAIN)
+    old.servers["app/a"]["weight"] = 0
+    old.servers["app/b"].update(maint=True, weight=30)
+    old.servers["app/c"]["maint"] = False
+    found = intent.read(running)
+    assert {name: one[1:] for name, one in found.items()} == {
+        "app/a": (0, ""),
+        "app/b": (30, "maint"),
+        "app/c": (None, "ready"),
+    }
+    new, configuration = start(*PLAIN)
+    assert intent.restore(found, configuration) == []
+    assert new.servers == old.servers
+    assert not [command for command in new.commands if command.startswith("set server")]
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_static_algorithm_is_drained_again(start, later):
+    old, running = start(*PLAIN, static=True, later=later)
+    old.servers["app/a"]["weight"] = 0
+    new, configuration = start(*PLAIN, static=True, later=later)
+    assert intent.restore(intent.read(running), configuration) == []
+    assert new.servers["app/a"]["weight"] == 0
+
+
+def test_drain_is_kept_apart_from_a_weight_of_zero(start):
+    old, running = start(*PLAIN, later=True)
+    old.servers["app/a"]["drain"] = True
+    old.servers["app/b"]["weight"] = 0
+    found = intent.read(running)
+    assert {name: one[1:] for name, one in found.items()} == {"app/a": (None, "drain"), "app/b": (0, "")}
+    new, configuration = start(*PLAIN, later=True)
+    assert intent.restore(found, configuration) == []
+    assert new.servers["app/a"]["drain"] is True
+
+
+def test_where_the_line_changed_the_inventory_wins(start):
+    old, running = start(*PLAIN)
+    for server in old.servers.values():
+        server["weight"] = 0
+    found = intent.read(running)
+    new, configuration = start("a 10.0.0.1:80 weight 50", PLAIN[1], "d 10.0.0.4:80 weight 100")
+    assert list(intent.kept(found, configuration)) == ["app/b"]
+    assert intent.restore(found, configuration) == []
+    assert [new.servers[name]["weight"] for name in new.servers] == [50, 0, 100]
+
+
+def test_a_refusal_is_told(start):
+    old, running = start(*PLAIN)
+    old.servers["app/a"]["weight"] = 30
+    _, configuration = start(*PLAIN, static=True)
+    assert "only accepts weights" in intent.restore(intent.read(running), configuration)[0]
+    old.servers["app/a"].update(weight=100, drain=True)
+    old.later = True
+    refused = intent.restore(intent.read(running), configuration)
+    assert refused == ["HAProxy does not do 'set server app/a state drain': " + HELP.splitlines()[0]]
+
+
+def test_a_server_that_the_process_does_not_know_is_no_silence(start):
+    process, configuration = start(*PLAIN)
+    found = {"app/a": Intent(configuration.servers["app/a"].words, 0, "")}
+    process.servers["app/z"] = process.servers.pop("app/a")
+    assert intent.restore(found, configuration) == ["'set weight app/a 0%' was answered with 'No such server.'"]
+
+
+def test_a_process_that_is_gone_cannot_be_read(tmp_path):
+    with pytest.raises(RuntimeFailure):
+        intent.read(Configuration(f"global\n    stats socket {tmp_path}/none\n"))
+
+
+def test_the_record_of_a_change_outlives_the_run(tmp_path):
+    record = Unfinished(tmp_path / "made" / "record")
+    assert record.load() is None
+    found = {"app/a": Intent(("server", "a", "10.0.0.1:80"), 0, "maint")}
+    record.save(found, 12)
+    assert record.load() == (12, found)
+    assert record.path.stat().st_mode & 0o777 == 0o600
+    record.forget()
+    record.forget()
+    assert record.load() is None
+
+
+@pytest.mark.parametrize("rubbish", ["", "{", "[]", "[1, 2]", '[1, {"a": 2}]', "\udcff"])
+def test_a_record_that_cannot_be_read_still_says_that_a_change_was_under_way(tmp_path, rubbish):
+    (tmp_path / "record").write_text(rubbish, errors="surrogateescape")
+    assert Unfinished(tmp_path / "record").load() == (0, {})
