@@ -5,7 +5,7 @@ PACKAGES := python3-venv openssh-client iproute2 iptables podman crun netavark m
 PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PATH ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help demo test lint unit lab clean
+.PHONY: help demo test lint unit lab mutate clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-6s %s\n", $$1, $$2}' Makefile
@@ -26,6 +26,10 @@ unit: .venv/done ## What can be tested without a host
 
 lab: .venv/done ## Roll out on real hosts, twice, and try what can go wrong
 	molecule test --scenario-name default
+
+mutate: .venv/done ## Break the product on purpose, place by place, and see a test fail each time
+	ansible-playbook -i molecule/inventory molecule/default/create.yml molecule/default/prepare.yml site.yml
+	python tests/mutate.py
 
 clean: .venv/done ## Take the lab and all that was built away; the images stay cached
 	ansible-playbook -i molecule/inventory molecule/default/destroy.yml

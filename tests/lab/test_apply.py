@@ -260,11 +260,11 @@ def test_going_back_and_forth(host, index):
 
 def test_a_process_that_hangs_or_lost_its_socket_is_mended(host, index):
     shell(host, "rm /run/haproxy/admin.sock")
-    result = module(host, "haproxy_apply", content=compiled(host), timeout=10).result(host)
+    result = module(host, "haproxy_apply", content=compiled(host), timeout=4).result(host)
     assert result["changed"] is True, result
     assert shell(host, "test -S /run/haproxy/admin.sock && echo there").strip() == "there"
     shell(host, "systemctl kill --signal=STOP haproxy")
-    result = module(host, "haproxy_apply", content=compiled(host), timeout=10).result(host)
+    result = module(host, "haproxy_apply", content=compiled(host), timeout=4).result(host)
     assert (result["changed"], result["method"]) == (True, "restart"), result
     with nothing_changes(host, index):
         pass

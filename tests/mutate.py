@@ -1,0 +1,169 @@
+"""Break the product in chosen places, one at a time, and see a test fail each time.
+
+A guard that can be taken away without a test failing guards nothing. Each mutation is a piece of code
+(which must stand there exactly once), what takes its place, and the test that must then fail. The
+tests run on a copy of the project; those in tests/lab need the lab, as `make mutate` brings it up.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+HAMESH = "module_utils/hamesh"
+APPLY = "tests/lab/test_apply.py"
+
+
+class Mutation(NamedTuple):
+    """What is taken away, where, and who must notice."""
+
+    what: str
+    file: str
+    code: str
+    instead: str
+    test: str  # a pytest node, or `FILE -k EXPRESSION`
+
+
+MUTATIONS = [
+    Mutation(
+        "the new file is not synced before its rename",
+        f"{HAMESH}/files.py",
+        "            os.fsync(descriptor)\n",
+        "",
+        "tests/unit/test_files.py",
+    ),
+    Mutation(
+        "the directory is not synced after it",
+        f"{HAMESH}/files.py",
+        "        os.fsync(directory)\n",
+        "        pass\n",
+        "tests/unit/test_files.py",
+    ),
+    Mutation(
+        "the file is written in place",
+        f"{HAMESH}/files.py",
+        "    staged = staging(path)\n",
+        "    staged = path\n",
+        "tests/unit/test_files.py",
+    ),
+    Mutation(
+        "two runs at once",
+        f"{HAMESH}/transaction.py",
+        "fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+        "pass",
+        "tests/unit/test_lock.py",
+    ),
+    Mutation(
+        "the output of haproxy -c is not read",
+        f"{HAMESH}/check.py",
+        "    alerts, warnings = _findings(said.output, path)\n",
+        "    alerts, warnings = [], []\n",
+        "tests/unit/test_check.py",
+    ),
+    Mutation(
+        "the exit code of haproxy -c is not looked at",
+        f"{HAMESH}/check.py",
+        "if said.code != 0 and not alerts:",
+        "if False:",
+        "tests/unit/test_check.py",
+    ),
+    Mutation(
+        "an address that is bound twice is let through",
+        f"{HAMESH}/check.py",
+        "_own_findings(sections)]\n    findings",
+        "[]]\n    findings",
+        "tests/unit/test_check.py",
+    ),
+    Mutation(
+        "weights and states set by hand are not set again",
+        f"{HAMESH}/transaction.py",
+        "refused = intent.restore(self.intents, text)",
+        "refused = []",
+        f"{APPLY} -k set_by_hand and web1",
+    ),
+    Mutation(
+        "they are set again where the inventory changed the server, too",
+        f"{HAMESH}/intent.py",
+        "if name in lines and lines[name].words == intent.words",
+        "if name in lines",
+        "tests/unit/test_intent.py",
+    ),
+    Mutation(
+        "the stats socket's answers are not looked at",
+        f"{HAMESH}/intent.py",
+        "            if said\n",
+        "            if not said\n",
+        "tests/unit/test_intent.py",
+    ),
+    Mutation(
+        "pools may shrink",
+        f"{HAMESH}/transaction.py",
+        "        if shrinking:\n",
+        "        if not shrinking and old is None:\n",
+        f"{APPLY} -k shrink and web1",
+    ),
+    Mutation(
+        "a file that differs is put right, and the process left as it is",
+        f"{HAMESH}/transaction.py",
+        "same_file, stale or bool(faults))",
+        "same_file, bool(faults))",
+        f"{APPLY} -k edited_by_hand and web1",
+    ),
+    Mutation(
+        "nothing is proven after a reload",
+        f"{HAMESH}/transaction.py",
+        "            if faults:\n                said",
+        "            if acted.code:\n                said",
+        f"{APPLY} -k cannot_bind and web1",
+    ),
+    Mutation(
+        "the process is not asked where the file is right",
+        f"{HAMESH}/transaction.py",
+        'faults = wanted.faults() if before.active else ["it does not run"]',
+        "faults = []",
+        f"{APPLY} -k reload_that_was_lost and web1",
+    ),
+]
+
+
+def pytest(copy: Path, test: str) -> int:
+    """pytest's exit code: 0 all passed, 1 some failed, anything else no verdict."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *test.split(" ", 2)]
+    return subprocess.run(command, cwd=copy, capture_output=True, timeout=900).returncode
+
+
+def main() -> int:
+    chosen = [one for one in MUTATIONS if not sys.argv[1:] or any(word in one.what for word in sys.argv[1:])]
+    survived = 0
+    with tempfile.TemporaryDirectory(prefix="hamesh-mutate-") as directory:
+        copy = Path(directory) / "hamesh"
+        shutil.copytree(ROOT, copy, symlinks=True, ignore=shutil.ignore_patterns(".git", ".venv", ".*_cache"))
+        for test in dict.fromkeys(one.test for one in chosen):
+            if pytest(copy, test) != 0:
+                print(f"{test} fails before anything is broken; see to that first")
+                return 2
+        print("| broken on purpose | caught by | seconds |\n|---|---|---|", flush=True)
+        for one in chosen:
+            file = copy / one.file
+            whole = file.read_text()
+            if whole.count(one.code) != 1:
+                print(f"'{one.code}' stands {whole.count(one.code)} times in {one.file}; mend this mutation")
+                return 2
+            file.write_text(whole.replace(one.code, one.instead))
+            started = time.monotonic()
+            caught = pytest(copy, one.test) == 1
+            file.write_text(whole)
+            survived += not caught
+            print(f"| {one.what} | {one.test if caught else 'NOBODY'} | {time.monotonic() - started:.0f} |", flush=True)
+    print(f"\n{len(chosen) - survived} of {len(chosen)} mutations were caught.")
+    return 1 if survived else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
