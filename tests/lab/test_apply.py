@@ -12,7 +12,8 @@ HOSTS = ("media1", "web1", "web2")  # Debian 11, 12 and 13 with HAProxy 2.2, 2.6
 FILE = "/etc/haproxy/haproxy.cfg"
 HANG = "/run/systemd/system/haproxy.service.d/99-hang.conf"
 
-pytestmark = pytest.mark.parametrize("host", HOSTS)
+everywhere = pytest.mark.parametrize("host", HOSTS)
+once = pytest.mark.parametrize("host", ["web1"])  # where no release of Debian or HAProxy makes a difference
 
 
 def compiled(host):
@@ -45,6 +46,7 @@ def nothing_changes(host, index):
     assert (again["changed"], again["method"]) == (False, "none"), again
 
 
+@everywhere
 def test_a_new_generation_is_run_and_the_old_one_kept(host, index):
     try:
         result = module(host, "haproxy_apply", content=other(host)).result(host)
@@ -61,12 +63,14 @@ def test_a_new_generation_is_run_and_the_old_one_kept(host, index):
     assert (back["generation"], back["changed"]) == (generation(host), True)
 
 
+@once
 def test_check_mode_tells_and_does_nothing(host, index):
     with nothing_changes(host, index):
         result = module(host, "haproxy_apply", "--check", content=other(host)).result(host)
         assert (result["changed"], result["generation"], result["rolled_back"]) == (True, "0123456789ab", False)
 
 
+@everywhere
 def test_what_the_binary_rejects_never_gets_to_disk(host, index):
     with nothing_changes(host, index):
         result = module(host, "haproxy_apply", content=other(host, "\nlisten x\n    bogus\n")).result(host)
@@ -78,6 +82,7 @@ def test_what_the_binary_rejects_never_gets_to_disk(host, index):
         ]
 
 
+@once
 def test_a_port_that_another_program_holds_is_named_with_its_holder(host, index):
     shell(host, "systemd-run --unit hamesh-squatter python3 -m http.server 9999 --bind 127.0.0.1; sleep 1")
     try:
@@ -90,6 +95,7 @@ def test_a_port_that_another_program_holds_is_named_with_its_holder(host, index)
         shell(host, "systemctl stop hamesh-squatter")
 
 
+@everywhere
 def test_a_reload_that_cannot_bind_is_rolled_back(host, index):
     with nothing_changes(host, index):
         elsewhere = "\nlisten elsewhere\n    mode tcp\n    bind 192.0.2.7:9999\n"  # no address of this host
@@ -100,6 +106,7 @@ def test_a_reload_that_cannot_bind_is_rolled_back(host, index):
         assert f"The previous generation {generation(host)} is back on disk and serves" in result["msg"]
 
 
+@everywhere
 def test_a_reload_that_never_answers_is_rolled_back(host, index):
     hang = "[Service]\\nExecReload=\\nExecReload=/bin/sleep 600\\n"
     shell(host, f"mkdir -p $(dirname {HANG}); printf '{hang}' > {HANG}; systemctl daemon-reload")
@@ -117,6 +124,7 @@ def test_a_reload_that_never_answers_is_rolled_back(host, index):
         pass
 
 
+@once
 def test_a_reload_that_was_lost_is_made_up_for(host, index):
     shell(host, f"cat > {FILE}", other(host))
     assert running(host) == generation(host)
@@ -127,6 +135,7 @@ def test_a_reload_that_was_lost_is_made_up_for(host, index):
         pass
 
 
+@everywhere
 def test_a_sidecar_that_was_killed_or_failed_is_started_again(host, index):
     shell(host, "systemctl kill --signal=KILL haproxy; systemctl stop haproxy")
     result = module(host, "haproxy_apply", content=compiled(host)).result(host)
@@ -135,6 +144,7 @@ def test_a_sidecar_that_was_killed_or_failed_is_started_again(host, index):
         pass
 
 
+@once
 def test_a_text_without_a_generation_is_refused(host, index):
     with nothing_changes(host, index):
         text = compiled(host).replace("    description", "    # description")
@@ -173,6 +183,7 @@ def first_pool(host, index):
     raise AssertionError(f"{host} calls no pool of two")
 
 
+@everywhere
 def test_what_was_set_by_hand_survives_a_reload_and_a_roll_back(host, index):
     pool, (first, second) = first_pool(host, index)
     tell(host, f"set weight {pool}/{first} 30", f"set weight {pool}/{second} 0%", f"disable server {pool}/{second}")
@@ -200,6 +211,7 @@ def test_what_was_set_by_hand_survives_a_reload_and_a_roll_back(host, index):
         pass
 
 
+@once
 def test_a_pool_that_would_shrink_is_refused_unless_it_is_named(host, index):
     pool, _ = first_pool(host, index)
     head, section = other(host).split(f"\nlisten {pool}\n")
@@ -217,6 +229,7 @@ def test_a_pool_that_would_shrink_is_refused_unless_it_is_named(host, index):
         module(host, "haproxy_apply", content=compiled(host))
 
 
+@once
 def test_a_file_that_was_edited_by_hand_and_loaded_is_put_right_and_kept(host, index):
     edited = compiled(host) + "\nlisten by_hand\n    mode tcp\n    bind 127.0.0.1:9999\n"  # the same description
     shell(host, f"cat > {FILE}; systemctl reload haproxy; sleep 1", edited)
@@ -229,6 +242,7 @@ def test_a_file_that_was_edited_by_hand_and_loaded_is_put_right_and_kept(host, i
         pass
 
 
+@once
 @pytest.mark.parametrize("left", ["half", "nothing"])
 def test_a_truncated_file_is_made_whole_without_a_word_lost(host, index, left):
     shell(
@@ -241,6 +255,7 @@ def test_a_truncated_file_is_made_whole_without_a_word_lost(host, index, left):
         pass
 
 
+@once
 def test_going_back_and_forth(host, index):
     try:
         module(host, "haproxy_apply", content=other(host))
@@ -258,6 +273,7 @@ def test_going_back_and_forth(host, index):
         module(host, "haproxy_apply", content=compiled(host))
 
 
+@everywhere
 def test_a_process_that_hangs_or_lost_its_socket_is_mended(host, index):
     shell(host, "rm /run/haproxy/admin.sock")
     result = module(host, "haproxy_apply", content=compiled(host), timeout=4).result(host)
