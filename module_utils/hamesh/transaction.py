@@ -325,7 +325,10 @@ class Transaction:
         """Put the host back to what it ran, prove it, and say what went wrong."""
         self.outcome.rolled_back = True
         failed = f"generation {self.wanted.generation} did not come up: {reason}"
-        old = self._go_back(before)
+        try:
+            old = self._go_back(before)
+        except OSError as error:
+            return self._error(f"{failed}. It could not be put back: {_said(error)}. Mend that and run this again")
         if old is None:
             self.unit.act("stop")
             return self._error(f"{failed}. There was no configuration before; {self.request.unit} is stopped")
