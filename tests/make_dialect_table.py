@@ -20,7 +20,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "module_utils"))
-from hamesh import dialect  # noqa: E402  only after its path is known
+from hamesh.phrases import (  # noqa: E402  only after its path is known
+    PLACEHOLDERS,
+    address_phrases,
+    condition_phrases,
+    expression_phrases,
+    format_phrases,
+    split_condition,
+)
+from hamesh.syntax import split_words  # noqa: E402
+from hamesh.verdicts import harshest, mildest  # noqa: E402
 
 TARGET = ROOT / "module_utils/hamesh/dialect_table.py"
 SOURCES = ("haproxy-acceptance.tsv", "haproxy-documented.tsv")
@@ -64,9 +73,9 @@ def table() -> str:
     known: dict[tuple[str, str], str] = {}
     for letter, phrases, verdict in measured:
         for phrase in phrases:
-            known[letter, phrase] = dialect.mildest([known.get((letter, phrase), verdict), verdict])
+            known[letter, phrase] = mildest([known.get((letter, phrase), verdict), verdict])
     for letter, phrases, verdict in measured:
-        told = dialect.harshest(known[letter, phrase] for phrase in phrases)
+        told = harshest(known[letter, phrase] for phrase in phrases)
         if told != verdict:
             sys.exit(f"{phrases} in {letter}: measured {verdict}, the table would say {told}")
     return _written(known)
@@ -75,18 +84,18 @@ def table() -> str:
 def directive_phrases(section: str, directive: str) -> list[str]:
     """All phrases of a directive of the data, which may be several lines."""
     before = {"server": "server s1 127.0.0.1:1 ", "bind": "bind ", "section": "section "}.get(section, "")
-    lines = [dialect.split_words(before + line) for line in directive.split(" ; ")]
+    lines = [split_words(before + line) for line in directive.split(" ; ")]
     return list(dict.fromkeys(itertools.chain.from_iterable(map(line_phrases, lines))))
 
 
 def line_phrases(words: tuple[str, ...]) -> list[str]:
     if words[0] == "acl":
-        return ["acl", *dialect.expression_phrases(words[2:])]
+        return ["acl", *expression_phrases(words[2:])]
     if words[0] == "section":
         return [" ".join(words)]
-    words, condition = dialect.split_condition(words)
+    words, condition = split_condition(words)
     phrases = [
-        *dialect.address_phrases(words), *dialect.format_phrases(words), *dialect.condition_phrases(condition)
+        *address_phrases(words), *format_phrases(words), *condition_phrases(condition)
     ]  # fmt: skip
     mark = " if" if condition else ""
     for text in FREE_TEXT:
@@ -112,13 +121,13 @@ def _tokens(words: tuple[str, ...]) -> list[str]:
     for before, word in zip(("", *words), words):
         if (before, word) in KEPT:
             tokens.append(word)
-        elif dialect.PLACEHOLDERS["#"].fullmatch(word):
+        elif PLACEHOLDERS["#"].fullmatch(word):
             tokens.append("#")
         elif before and re.fullmatch(r"[a-z_-]+\(.*\)", word):
             tokens.append(word.split("(")[0] + "()")
         elif word in NAMES.split() or (before and not KEYWORD.fullmatch(word)):
             tokens.append("*")
-        elif words[0] == "log" and dialect.PLACEHOLDERS["F"].fullmatch(word):
+        elif words[0] == "log" and PLACEHOLDERS["F"].fullmatch(word):
             tokens.append("F")
         else:
             tokens.append(word)
@@ -132,7 +141,7 @@ def _written(known: dict[tuple[str, str], str]) -> str:
     sections: dict[tuple[str, str], str] = {}
     for (letter, phrase), verdict in sorted(known.items()):
         sides = [known[side, phrase] for side in "fb" if (side, phrase) in known]
-        if letter != "l" or not sides or verdict != dialect.mildest(sides):
+        if letter != "l" or not sides or verdict != mildest(sides):
             sections[verdict, phrase] = sections.get((verdict, phrase), "") + letter
     groups: dict[tuple[str, str], list[str]] = {}
     for (verdict, phrase), letters in sections.items():

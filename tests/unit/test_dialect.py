@@ -10,9 +10,10 @@ import pytest
 import yaml
 from ansible.module_utils.hamesh import dialect_table
 from ansible.module_utils.hamesh.compiler import compile_mesh
-from ansible.module_utils.hamesh.dialect import RELEASES, Finding, harshest, judge, lint
+from ansible.module_utils.hamesh.dialect import Finding, judge, lint
 from ansible.module_utils.hamesh.model import DIALECTS
 from ansible.module_utils.hamesh.render import render
+from ansible.module_utils.hamesh.verdicts import RELEASES, harshest
 from meshes import ROOT, TEMPLATE, compiled, text_of
 from test_render import EFFECTS
 
