@@ -17,6 +17,7 @@ SAID = {"fetch": "acl keyword", "conv": "converter", "address": "an address that
 NAMED = ("listen", "frontend", "backend", "userlist", "server", "acl")
 NAME = re.compile(r"[A-Za-z0-9_.:-]+")
 QUOTES = re.compile(r"""\\.|#.*|"(?:\\.|[^"\\])*"|'[^']*'|["']""")
+INTERVALS = ("inter", "fastinter", "downinter", "agent-inter")
 LONGEST_LINE = 2047  # bytes; 1.4 and 1.5 only
 MOST_WORDS = 64
 
@@ -28,7 +29,7 @@ def directive(letter: str, words: tuple[str, ...]) -> tuple[Part, ...]:
     parts = [_part(letter, phrase) for phrase in phrases] or [_nearest(letter, words)]
     if phrases and strange:
         parts.append(_strange(phrases[0], strange))
-    return (*parts, *_notes(letter, words, phrases))
+    return (*parts, *_notes(letter, words, phrases), *_small_times(words))
 
 
 def section_head(section: Section) -> Iterator[Part]:
@@ -110,6 +111,14 @@ def _notes(letter: str, words: tuple[str, ...], phrases: list[str]) -> Iterator[
         yield Part("releases before 1.5 ignore the function of 'hash-type'", spell("w", end="1.5"), kind="note")
     if "acl -m" in phrases or (words[0] == "acl" and any(phrase.startswith("conv ") for phrase in phrases)):
         yield Part("1.4 takes '-m' for a pattern and ignores converters", spell("w", end="1.5"), kind="note")
+
+
+def _small_times(words: tuple[str, ...]) -> Iterator[Part]:
+    """Times that look as if somebody had thought of seconds: measured on 3.0 and 3.2, dated by HAProxy's changelog."""
+    if words[0] in ("timeout", "server", "default-server"):
+        for name, value in zip(words[1:], words[2:]):
+            if (words[0] == "timeout" or name in INTERVALS) and re.fullmatch("[1-9][0-9]?", value):
+                yield Part(f"a time below 100 without a unit, '{name} {value}'", spell("w", "3.1"))
 
 
 def limits(raw: str, words: tuple[str, ...]) -> Iterator[Part]:

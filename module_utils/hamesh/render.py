@@ -70,7 +70,7 @@ def _timeout_lines(service: Service) -> Iterator[str]:
     usual = dataclasses.asdict(USUAL.timeouts)
     for name, value in dataclasses.asdict(service.timeouts).items():
         if value != usual[name]:
-            yield f"timeout {name} {value}"
+            yield f"timeout {name} {_ms(value)}"
 
 
 def _check_lines(service: Service) -> Iterator[str]:
@@ -102,15 +102,15 @@ def server_words(service: Service, server: Server) -> str:
         ("weight", 0 if backend.state == "drain" else backend.weight),
         ("maxconn", limits.maxconn),
         ("maxqueue", limits.queue),
-        ("slowstart", limits.slowstart),
+        ("slowstart", _ms(limits.slowstart)),
         ("cookie", backend.name if service.stick == "cookie" else None),
     )
     health: tuple[tuple[str, object], ...] = (
-        ("inter", check.interval),
+        ("inter", _ms(check.interval)),
         ("rise", check.rise),
         ("fall", check.fall),
-        ("fastinter", check.fast_interval),
-        ("downinter", check.down_interval),
+        ("fastinter", _ms(check.fast_interval)),
+        ("downinter", _ms(check.down_interval)),
         ("port", check.port),
         ("observe", passive.observe if passive else None),
         ("error-limit", passive.error_limit if passive else None),
@@ -124,3 +124,8 @@ def server_words(service: Service, server: Server) -> str:
     words += ["backup"] if server.backup else []
     words += ["disabled"] if backend.state == "maint" else []
     return " ".join(words)
+
+
+def _ms(time: int | None) -> str | None:
+    """A time with its unit: releases from 3.1 on warn of one below 100 without."""
+    return None if time is None else f"{time}ms"

@@ -143,7 +143,7 @@ def test_any_names_and_numbers_give_the_verdict_of_the_shape():
     """All rows again, with other numbers, times and addresses, and other names for the table's own."""
     changed = 0
     for section, _, measured, directive in ROWS:
-        other = re.sub(r"\b(?<![.:/$-])([2-9]|[1-9][0-9]+)(?=(s|m|h|k)?( |$))", "77", directive)
+        other = re.sub(r"\b(?<![.:/$-])([2-9]|[1-9][0-9]+)(?=(s|m|h|k)?( |$))", "777", directive)
         other = re.sub(r"\b(a1|b1|b2|u1|g1|s1|f1|userid|SRV|SID|JSESSIONID)\b", r"other_\1", other)
         other = re.sub(r"\b127\.0\.0\.1(:[0-9]+)?\b", r"10.1.2.3\1", other).replace("/run/t/", "/srv/other/")
         changed += other != directive
@@ -193,6 +193,13 @@ def test_a_line_names_the_first_release_that_rejects_it(section, line, first_rej
         ("server a 10.0.0.1:80 weight 3 check send-proxy pool-max-conn 5", "error", "1.4", "'send-proxy' of 'server'"),
         ("http-request set-header A b", "error", "1.4", "accepted from 1.5 on"),
         ("option transparent", "warning", "", "with a warning from 3.3 on"),
+        (
+            "timeout connect 99",
+            "warning",
+            "",
+            "'connect 99': accepted by 1.4 to 3.0, accepted with a warning from 3.1 on",
+        ),
+        ("server a 10.0.0.1:80 check inter 1 fastinter 2s", "warning", "", "below 100 without a unit, 'inter 1'"),
         ("option redispatch 1", "warning", "", "releases before 1.6 ignore"),
         ("hash-type consistent djb2", "warning", "", "releases before 1.5 ignore"),
         ("acl a hdr(host),lower -m str a", "warning", "", "1.4 takes '-m' for a pattern"),
@@ -213,7 +220,14 @@ def test_a_finding_says_what_and_since_when(line, level, first_rejected, said):
 
 @pytest.mark.parametrize(
     ("line", "levels"),
-    [("acl a path " + "/" * 2040, set()), ("acl a path" + " /" * 61, set()), ('acl a path "/"', set())],
+    [
+        ("acl a path " + "/" * 2040, set()),
+        ("acl a path" + " /" * 61, set()),
+        ('acl a path "/"', set()),
+        ("timeout connect 100", set()),
+        ("timeout connect 99ms", set()),
+        ("server a 10.0.0.1:80 check inter 99ms fall 3", set()),
+    ],
 )
 def test_limits_end_where_they_end(line, levels):
     assert {finding.level for finding in findings("listen", line, "1.6", "3.4")} == levels

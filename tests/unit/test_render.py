@@ -30,9 +30,9 @@ defaults
     retries 3
     option redispatch
     option http-server-close
-    timeout connect 5000
-    timeout client 50000
-    timeout server 50000
+    timeout connect 5000ms
+    timeout client 50000ms
+    timeout server 50000ms
 """
 
 
@@ -43,8 +43,8 @@ def test_the_plainest_service_has_this_configuration():
         "bind 127.0.0.1:8081",
         "balance roundrobin",
         "option httpchk GET /health",
-        "server app1 10.20.0.1:8080 id 1690020257 weight 100 check inter 2000 rise 2 fall 3",
-        "server app2 10.20.0.2:8080 id 1724648512 weight 100 check inter 2000 rise 2 fall 3",
+        "server app1 10.20.0.1:8080 id 1690020257 weight 100 check inter 2000ms rise 2 fall 3",
+        "server app2 10.20.0.2:8080 id 1724648512 weight 100 check inter 2000ms rise 2 fall 3",
     ]
 
 
@@ -63,25 +63,25 @@ EFFECTS = [
     ({"check": {"type": "smtp"}}, ["option smtpchk"], [" check "]),
     ({"check": {"type": "ldap"}}, ["option ldap-check"], [" check "]),
     ({"check": {"port": 81}}, [], [" port 81"]),
-    ({"check": {"interval": 500, "rise": 4, "fall": 5}}, [], [" inter 500 rise 4 fall 5"]),
-    ({"check": {"fast_interval": 100}}, [], [" fastinter 100"]),
-    ({"check": {"down_interval": 300}}, [], [" downinter 300"]),
+    ({"check": {"interval": 500, "rise": 4, "fall": 5}}, [], [" inter 500ms rise 4 fall 5"]),
+    ({"check": {"fast_interval": 100}}, [], [" fastinter 100ms"]),
+    ({"check": {"down_interval": 300}}, [], [" downinter 300ms"]),
     ({"passive_check": {"observe": "layer4"}}, [], [" observe layer4 error-limit 10 on-error fail-check"]),
     (
         {"passive_check": {"observe": "layer7", "error_limit": 3, "on_error": "mark-down"}},
         [],
         [" observe layer7 error-limit 3 on-error mark-down"],
     ),
-    ({"timeouts": {"connect": 1}}, ["timeout connect 1"], []),
-    ({"timeouts": {"client": 2}}, ["timeout client 2"], []),
-    ({"timeouts": {"server": 3}}, ["timeout server 3"], []),
-    ({"timeouts": {"queue": 4}}, ["timeout queue 4"], []),
-    ({"timeouts": {"check": 5}}, ["timeout check 5"], []),
+    ({"timeouts": {"connect": 1}}, ["timeout connect 1ms"], []),
+    ({"timeouts": {"client": 2}}, ["timeout client 2ms"], []),
+    ({"timeouts": {"server": 3}}, ["timeout server 3ms"], []),
+    ({"timeouts": {"queue": 4}}, ["timeout queue 4ms"], []),
+    ({"timeouts": {"check": 5}}, ["timeout check 5ms"], []),
     ({"retries": 0}, ["retries 0"], []),
     ({"redispatch": False}, ["no option redispatch"], []),
     ({"limits": {"maxconn": 10}}, [], [" maxconn 10"]),
     ({"limits": {"queue": 20}}, [], [" maxqueue 20"]),
-    ({"limits": {"slowstart": 30}}, [], [" slowstart 30"]),
+    ({"limits": {"slowstart": 30}}, [], [" slowstart 30ms"]),
     ({"locality": "zone"}, ["option allbackups"], []),
     ({"stick": "source"}, ["stick-table type ip size 10k expire 30m", "stick on src"], []),
     ({"stick": {"cookie": "SRV"}}, ["cookie SRV insert indirect nocache"], [" cookie app"]),
