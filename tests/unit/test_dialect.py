@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import every_service
 import make_dialect_table
 import pytest
 import yaml
 from ansible.module_utils.hamesh import dialect_table
-from ansible.module_utils.hamesh.compiler import compile_mesh
+from ansible.module_utils.hamesh.compiler import SERVICE, compile_mesh
 from ansible.module_utils.hamesh.dialect import Finding, judge, lint
 from ansible.module_utils.hamesh.model import DIALECTS
 from ansible.module_utils.hamesh.render import render
@@ -379,6 +380,16 @@ def test_what_the_renderer_writes_of_a_tcp_service_is_clean(fields):
 @pytest.mark.parametrize("variables", [{"mesh_state": "maint"}, {"mesh_backup": True}, {"mesh_weight": 0}])
 def test_what_the_renderer_writes_of_a_backend_is_clean(variables):
     assert lint(text_of(compiled({}, {"app1": variables})), "1.4") == []
+
+
+def test_every_two_values_of_two_fields_render_to_a_clean_configuration(capsys):
+    texts = dict(every_service.configurations())
+    found = [(name, finding) for name, text in texts.items() for finding in lint(text, "1.4")]
+    with capsys.disabled():
+        lines = sum(text.count("\n") for text in texts.values())
+        print(f"\n{len(texts)} configurations, {lines} lines: {len(found)} findings from 1.4 to {DIALECTS[-1]}")
+    assert found == []
+    assert set(every_service.ANY_MODE) == set(SERVICE) - {"mode", "local_port", "consumers", "min_ready"}
 
 
 @pytest.mark.parametrize("inventory", ["inventory", "molecule/inventory"])
