@@ -127,5 +127,5 @@ def server_words(service: Service, server: Server) -> str:
 
 
 def _ms(time: int | None) -> str | None:
-    """A time with its unit: releases from 3.1 on warn of one below 100 without."""
-    return None if time is None else f"{time}ms"
+    """A time in milliseconds, HAProxy's own unit; releases from 3.1 on want it said where the time is below 100."""
+    return None if time is None else f"{time}ms" if time < 100 else str(time)

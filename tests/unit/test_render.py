@@ -30,9 +30,9 @@ defaults
     retries 3
     option redispatch
     option http-server-close
-    timeout connect 5000ms
-    timeout client 50000ms
-    timeout server 50000ms
+    timeout connect 5000
+    timeout client 50000
+    timeout server 50000
 """
 
 
@@ -43,8 +43,8 @@ def test_the_plainest_service_has_this_configuration():
         "bind 127.0.0.1:8081",
         "balance roundrobin",
         "option httpchk GET /health",
-        "server app1 10.20.0.1:8080 id 1690020257 weight 100 check inter 2000ms rise 2 fall 3",
-        "server app2 10.20.0.2:8080 id 1724648512 weight 100 check inter 2000ms rise 2 fall 3",
+        "server app1 10.20.0.1:8080 id 1690020257 weight 100 check inter 2000 rise 2 fall 3",
+        "server app2 10.20.0.2:8080 id 1724648512 weight 100 check inter 2000 rise 2 fall 3",
     ]
 
 
@@ -63,9 +63,9 @@ EFFECTS = [
     ({"check": {"type": "smtp"}}, ["option smtpchk"], [" check "]),
     ({"check": {"type": "ldap"}}, ["option ldap-check"], [" check "]),
     ({"check": {"port": 81}}, [], [" port 81"]),
-    ({"check": {"interval": 500, "rise": 4, "fall": 5}}, [], [" inter 500ms rise 4 fall 5"]),
-    ({"check": {"fast_interval": 100}}, [], [" fastinter 100ms"]),
-    ({"check": {"down_interval": 300}}, [], [" downinter 300ms"]),
+    ({"check": {"interval": 500, "rise": 4, "fall": 5}}, [], [" inter 500 rise 4 fall 5"]),
+    ({"check": {"fast_interval": 100}}, [], [" fastinter 100"]),
+    ({"check": {"down_interval": 300}}, [], [" downinter 300"]),
     ({"passive_check": {"observe": "layer4"}}, [], [" observe layer4 error-limit 10 on-error fail-check"]),
     (
         {"passive_check": {"observe": "layer7", "error_limit": 3, "on_error": "mark-down"}},
