@@ -26,7 +26,7 @@ from .model import (
     Sidecar,
     Timeouts,
 )
-from .reader import REQUIRED, Field, Reader
+from .reader import REQUIRED, Field, Reader, shown
 
 # The variables of a host that the mesh is made of. No others are read.
 HOST_VARIABLES = (
@@ -108,6 +108,7 @@ def compile_mesh(
     hosts: Mapping[str, Mapping[str, Any]],
     groups: Mapping[str, Sequence[str]],
     locate: Callable[[Any], str] = lambda value: "",
+    allow_shrink: Any = (),
 ) -> Mesh:
     """The mesh of one inventory.
 
@@ -132,6 +133,8 @@ def compile_mesh(
     for service in typed.values():
         for host in sorted({host for group in service.consumers for host in members[group]}):
             consumed.setdefault(host, []).append(service)
+    _ready(reader, allow_shrink, typed, pools)
+    _own_files(reader, sorted(consumed))
     sidecars = {host: _sidecar(reader, host, hosts[host], consumed[host], pools) for host in sorted(consumed)}
 
     if reader.all_mistakes():
@@ -142,16 +145,13 @@ def compile_mesh(
 def _networks(reader: Reader, networks: Any) -> netaddr.IPSet:
     where, allowed = "mesh_networks", "a list of the private networks that service traffic may use, like [10.20.0.0/16]"
     lans = netaddr.IPSet()
-    if isinstance(networks, str) or not isinstance(networks, Sequence) or not networks:
+    if isinstance(networks, (str, bytes)) or not isinstance(networks, Sequence) or not networks:
         reader.wrong(where, networks, allowed)
         return lans
     for index, network in enumerate(networks):
-        try:
-            if not isinstance(network, str):
-                raise ValueError
-            lans.add(netaddr.IPNetwork(str(network)))
-        except (ValueError, netaddr.AddrFormatError):
-            reader.wrong(f"{where}[{index}]", network, "a network like 10.20.0.0/16")
+        typed = reader.given(f"{where}[{index}]", kinds.network, network)
+        if typed is not None:
+            lans.add(typed)
     return lans
 
 
@@ -160,11 +160,11 @@ def _services(reader: Reader, services: Any, groups: Mapping[str, Sequence[str]]
     if not isinstance(services, Mapping):
         reader.wrong("mesh_services", services, "a mapping of service names to their fields")
         return {}
-    group = kinds.member_of(tuple(groups))
+    group = kinds.one_of("a group of the inventory", groups)
     fields = {**SERVICE, "pool": Field(group), "consumers": Field([group], ())}
     typed = []
     for name, given in services.items():
-        if reader.value("mesh_services", kinds.name, name, "") == "":
+        if reader.given("mesh_services", kinds.service, name) is None:
             continue
         where = f"mesh_services.{name}"
         service = _service(str(name), reader.record(where, fields, given))
@@ -173,7 +173,7 @@ def _services(reader: Reader, services: Any, groups: Mapping[str, Sequence[str]]
             reader.value(f"{where}.pool, which is the service's name if left out", group, name)
         if service.pool in groups and not groups[service.pool]:
             reader.mistakes.append(
-                f"{where}.pool: group '{service.pool}' has no hosts, so nobody would answer; add a host to it"
+                f"{where}.pool: group {shown(service.pool)} has no hosts, so nobody would answer; add a host to it"
             )
         typed.append(service)
     return {service.name: service for service in sorted(typed, key=lambda s: (s.mode != "http", s.name))}
@@ -221,7 +221,7 @@ def _backends(
     taken: dict[int, str] = {}
     for name in names:
         variables = hosts[name]
-        if reader.value(f"host {name}", kinds.name, name, "") == "":
+        if reader.given("host", kinds.host, name) is None:
             continue
         address = _address(reader, lans, name, variables)
 
@@ -242,23 +242,51 @@ def _backends(
 
 
 def _address(reader: Reader, lans: netaddr.IPSet, host: str, variables: Mapping[str, Any]) -> str:
-    given = variables.get("mesh_address")
-    where, value = f"host {host}: mesh_address", given
-    if given is None:
-        where, value = f"host {host}: ansible_host", variables.get("ansible_host")
-        if not isinstance(value, str) or not (netaddr.valid_ipv4(value) or netaddr.valid_ipv6(value)):
+    key = "ansible_host" if variables.get("mesh_address") is None else "mesh_address"
+    where, value = f"host {host}: {key}", variables.get(key)
+    try:
+        address = kinds.address(value)
+    except kinds.Wrong as wrong:
+        if key == "mesh_address":
+            reader.wrong(where, value, str(wrong))
+        else:
             reader.mistakes.append(
                 f"host {host}: has no address; set mesh_address to its address in mesh_networks, or ansible_host to one"
             )
-            return ""
-    if not isinstance(value, str) or not (netaddr.valid_ipv4(value) or netaddr.valid_ipv6(value)):
-        reader.wrong(where, value, "an IP address")
         return ""
-    address = netaddr.IPAddress(str(value))
     if address not in lans:
         inside = ", ".join(str(network) for network in lans.iter_cidrs()) or "none is declared"
         reader.wrong(where, value, f"an address inside mesh_networks ({inside})")
     return str(address)
+
+
+def _ready(
+    reader: Reader,
+    allow_shrink: Any,
+    services: Mapping[str, Service],
+    pools: Mapping[str, tuple[Backend, ...]],
+) -> None:
+    """A pool may be out of service as a whole only if mesh_allow_shrink says so."""
+    known = kinds.one_of("a service of mesh_services", services)
+    allowed = reader.values("mesh_allow_shrink", known, allow_shrink)
+    for name, service in services.items():
+        pool = pools[service.pool]
+        if pool and name not in allowed and not any(one.state == "ready" and one.weight for one in pool):
+            reader.mistakes.append(
+                f"mesh_services.{name}.pool: no host of group {shown(service.pool)} is ready, by its mesh_state or "
+                f"mesh_weight, so nobody would answer; make one ready, or name {name} in mesh_allow_shrink"
+            )
+
+
+def _own_files(reader: Reader, hosts: Sequence[str]) -> None:
+    """Some file systems do not tell case apart, and a node name has no colon."""
+    taken: dict[str, str] = {}
+    for host in hosts:
+        other = taken.setdefault(host.replace(":", "-").lower(), host)
+        if other != host:
+            reader.mistakes.append(
+                f"host {shown(host)}: its file or its node name would be that of host {shown(other)}; rename one"
+            )
 
 
 def _server_id(name: str, taken: dict[int, str]) -> int:
@@ -278,7 +306,7 @@ def _sidecar(
     services: Sequence[Service],
     pools: Mapping[str, tuple[Backend, ...]],
 ) -> Sidecar | None:
-    if reader.value(f"host {host}", kinds.name, host, "") == "":
+    if reader.given("host", kinds.host, host) is None:
         return None
     dialect = reader.value(
         f"host {host}: sidecar_dialect", kinds.dialect(DIALECTS), variables.get("sidecar_dialect"), "1.4"

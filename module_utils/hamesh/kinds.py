@@ -7,14 +7,22 @@ is escaped.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
-from typing import Any, Callable, Sequence
+import warnings
+from typing import Any, Callable, Iterable, Sequence
+
+import netaddr
 
 Kind = Callable[[Any], Any]
 
 MAX_MILLISECONDS = 2_147_483_647  # HAProxy keeps times in a signed 32-bit integer
 NAME = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
+ADDRESS = re.compile(r"[0-9A-Fa-f.:]{2,45}")
+NETWORK = re.compile(r"[0-9A-Fa-f.:]{2,45}(/[0-9]{1,3})?")
+RESERVED_SERVICES = ("GLOBAL", "MASTER", "HTTPCLIENT")  # proxies of HAProxy itself: its socket, its master, its client
+RESERVED_HOSTS = ("FRONTEND", "BACKEND", "mesh.json")  # two lines that `show stat` has for each proxy, and the index
 TOKEN = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # header, cookie and parameter names
 PATH = re.compile(r"/[A-Za-z0-9/_.~%?=&:@!,;+*-]{0,1000}")
 PLAIN_TEXT = re.compile(r"[A-Za-z0-9_.:/=,+ -]{1,200}")
@@ -45,12 +53,12 @@ MILLISECONDS = whole(1, MAX_MILLISECONDS)
 
 
 def share(value: Any) -> float:
-    """A number from 0 to 1."""
+    """A number from 0 to 1, to four decimals: what stands in a configuration is then all there is to it."""
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,12})?", value):
         value = float(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
         raise Wrong("a number from 0 to 1")
-    return float(value)
+    return abs(round(float(value), 4))  # -0.0 is in the range, too
 
 
 def boolean(value: Any) -> bool:
@@ -88,15 +96,48 @@ def name(value: Any) -> str:
     return str(value)
 
 
-def member_of(groups: Sequence[str]) -> Kind:
-    """A group of the inventory."""
-    known = sorted(set(groups) - {"all", "ungrouped"})
+def service(value: Any) -> str:
+    """A service's name. Some names are those of HAProxy's own proxies."""
+    if name(value) in RESERVED_SERVICES:
+        raise Wrong("another name, this one is HAProxy's own")
+    return str(value)
+
+
+def host(value: Any) -> str:
+    """A host's name: it names a server, a directory of the build and a node."""
+    if name(value) in RESERVED_HOSTS or value.startswith("."):
+        raise Wrong("a name that begins with no dot and is none of " + ", ".join(RESERVED_HOSTS))
+    return str(value)
+
+
+def address(value: Any) -> netaddr.IPAddress:
+    """An IP address that one host can have."""
+    if isinstance(value, str) and ADDRESS.fullmatch(value) and (netaddr.valid_ipv4(value) or netaddr.valid_ipv6(value)):
+        typed = netaddr.IPAddress(str(value))
+        if int(typed) and not typed.is_multicast():
+            return typed
+    raise Wrong("an IP address of a host")
+
+
+def network(value: Any) -> netaddr.IPNetwork:
+    """A network in CIDR notation, or one address."""
+    if isinstance(value, str) and NETWORK.fullmatch(value):
+        with contextlib.suppress(ValueError, netaddr.AddrFormatError):
+            return netaddr.IPNetwork(str(value))
+    raise Wrong("a network like 10.20.0.0/16")
+
+
+def one_of(what: str, names: Iterable[str]) -> Kind:
+    """One of the inventory's own names. A wrong one is answered with all of them, or with those like it."""
+    allowed = set(names)
+    known = sorted(one for one in allowed - {"all", "ungrouped"} if NAME.fullmatch(one))
 
     def read(value: Any) -> str:
-        if not isinstance(value, str) or value not in groups:
-            near = known if len(known) <= 12 else difflib.get_close_matches(str(value), known)
-            raise Wrong("a group of the inventory" + (f" ({', '.join(near)})" if near else ""))
-        return str(value)
+        if isinstance(value, str) and value in allowed:
+            return str(value)
+        given = value if isinstance(value, str) and NAME.fullmatch(value) else ""
+        near = known if len(known) <= 12 else difflib.get_close_matches(given, known)
+        raise Wrong(what + (f" ({', '.join(near)})" if near else ""))
 
     return read
 
@@ -126,7 +167,7 @@ def stick(value: Any) -> tuple[str, str]:
 
 def expect(value: Any) -> str:
     """What a health answer must be, as the words of `http-check expect`, spaces in text escaped."""
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and 100 <= value <= 599:
         value = f"status {value}"
     words = re.fullmatch(
         r"(! )?(?:(status) ([1-5][0-9][0-9])|(string|rstatus|rstring) (.+))", value if isinstance(value, str) else ""
@@ -146,10 +187,15 @@ def expect(value: Any) -> str:
 
 
 def _compile(text: str) -> None:
+    """HAProxy's regular expressions are those of POSIX, which have nothing like (?:...)."""
     try:
-        re.compile(text)
-    except re.error as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            re.compile(text)
+    except (re.error, RecursionError) as error:
         raise Wrong(f"a regular expression that compiles ({error})") from None
+    if "(?" in text:
+        raise Wrong("a regular expression without (?")
 
 
 # Algorithm: (the branch that has it first, the pattern of its whole value, whether it needs mode http)
@@ -163,62 +209,71 @@ BALANCE: dict[str, tuple[str, str, bool]] = {
     "hdr": ("1.4", r"hdr\([A-Za-z0-9_.-]{1,64}\)( use_domain_only)?", True),
     "rdp-cookie": ("1.4", r"rdp-cookie(\([A-Za-z0-9_.-]{1,64}\))?", False),
     "first": ("1.5", r"first", False),
-    "random": ("1.9", r"random(\([1-9][0-9]{0,2}\))?", False),
+    "random": ("1.9", r"random", False),
+    "random()": ("2.0", r"random\([1-9][0-9]{0,2}\)", False),
 }
 
 
 def algorithm(value: str) -> str:
-    """The key of BALANCE that a balance value begins with."""
-    return re.split(r"[ (]", value, maxsplit=1)[0]
+    """The key of BALANCE that a balance value belongs to."""
+    return "random()" if value.startswith("random(") else re.split(r"[ (]", value, maxsplit=1)[0]
 
 
 def balance(value: Any) -> str:
     """A balance algorithm with its arguments, single blanks between its words."""
-    text = " ".join(value.split(" ")) if isinstance(value, str) else ""
+    text = str(value) if isinstance(value, str) else ""
     known = BALANCE.get(algorithm(text))
     if known is None or not re.fullmatch(known[1], text):
         raise Wrong(
-            "one of roundrobin, static-rr, leastconn, source, first (dialect 1.5), random (1.9), rdp-cookie[(NAME)], "
-            "uri [len N] [depth N], url_param NAME [check_post [N]], hdr(NAME) [use_domain_only]"
+            "one of roundrobin, static-rr, leastconn, source, first (dialect 1.5), random (1.9), random(N) (2.0), "
+            "rdp-cookie[(NAME)], uri [len N] [depth N], url_param NAME [check_post [N]], hdr(NAME) [use_domain_only]"
         )
     return text
 
 
-# What a raw line may begin with: nothing here opens a section, a socket, a file or a program, adds a
-# server, or has a field of its own. `no` and `default` may stand before it, as in HAProxy.
-EXTRA_KEYWORDS = {
-    *(
-        "acl",
-        "appsession",
-        "backlog",
-        "block",
-        "capture",
-        "compression",
-        "cookie",
-        "force-persist",
-        "fullconn",
-        "hash-type",
-    ),
-    *("http-check", "http-request", "http-response", "http-reuse", "ignore-persist", "max-keep-alive-queue", "maxconn"),
-    *(
-        "option",
-        "persist",
-        "rate-limit",
-        "redirect",
-        "retry-on",
-        "stick",
-        "stick-table",
-        "tcp-request",
-        "tcp-response",
-        "timeout",
-    ),
-    *(f"{side}{case}{verb}" for side in ("req", "rsp") for case in ("", "i") for verb in ("add", "del", "deny", "rep")),
-    *("reqallow", "reqiallow", "reqpass", "reqipass", "reqtarpit", "reqitarpit"),
+# What a raw line may say: its keyword, and what may follow that, as a pattern of whole words. Nothing here opens
+# a section, a socket, a file or a program, sends anything elsewhere or adds a server.
+ACTIONS = (
+    r"accept|add-header|allow|auth|capture|close|del-header|deny|disable-l7-retry|early-hint|normalize-uri|redirect"
+    r"|reject|replace-(header|path|pathq|uri|value)|return|sc-(inc|set)-gp[ct][0-9]?(\(.*\))?|set-header|set-log-level"
+    r"|set-method|set-nice|set-path|set-pathq|set-priority-(class|offset)|set-query|set-status|set-timeout|set-tos"
+    r"|set-uri|(un)?set-var(\(.*\))?|strict-mode|tarpit|track-sc[0-9]+|wait-for-body"
+)
+OPTIONS = (
+    r"abortonclose|accept-(invalid-http|unsafe-violations-in-http)-(request|response)|allbackups|allredisp|checkcache"
+    r"|clitcpka(-[a-z]+)?|contstats|disable-h2-upgrade|dontlog-normal|dontlognull|forceclose|forwarded|forwardfor"
+    r"|h1-case-adjust-bogus-(client|server)|http-(buffer-request|drop-request-trailers|drop-response-trailers"
+    r"|ignore-probes|keep-alive|no-delay|pretend-keepalive|restrict-req-hdr-names|server-close|tunnel|use-htx"
+    r"|use-proxy-header)|httpchk|httpclose|httplog|httpslog|idle-close-on-response|independ[ae]nt-streams|keepalive"
+    r"|ldap-check|log-health-checks|log-separate-errors|logasap|mysql-check|nolinger|originalto|persist|pgsql-check"
+    r"|prefer-last-server|redis-check|redispatch|smtpchk|socket-stats|splice-(auto|request|response)|srvtcpka(-[a-z]+)?"
+    r"|ssl-hello-chk|tcp-smart-(accept|connect)|tcpka|tcplog"
+)
+EXTRA = {
+    **dict.fromkeys(("acl", "appsession", "backlog", "block", "compression", "cookie", "force-persist"), ""),
+    **dict.fromkeys(("fullconn", "hash-type", "http-reuse", "ignore-persist", "max-keep-alive-queue", "maxconn"), ""),
+    **dict.fromkeys(("redirect", "reqadd", "retry-on", "rspadd", "stick-table"), ""),
+    **{f"{side}{case}{verb}": "" for side in ("req", "rsp") for case in ("", "i") for verb in ("del", "deny", "rep")},
+    **dict.fromkeys(("reqallow", "reqiallow", "reqpass", "reqipass", "reqtarpit", "reqitarpit"), ""),
+    "capture": "cookie|(request|response) header",
+    "http-check": r"comment|disable-on-404|expect|send|send-state|(un)?set-var(\(.*\))?",
+    "http-request": ACTIONS,
+    "http-response": ACTIONS,
+    "option": OPTIONS,
+    "persist": r"rdp-cookie(\(.*\))?",
+    "rate-limit": "sessions",
+    "stick": "match|on|store-(request|response)",
+    "tcp-request": f"inspect-delay|(connection|content|session) ({ACTIONS})",
+    "tcp-response": f"inspect-delay|content ({ACTIONS})",
+    "timeout": "check|client|client-fin|connect|http-keep-alive|http-request|queue|server|server-fin|tarpit|tunnel",
 }
-EXTRA_FORBIDDEN = {
-    *("-f", "-M", "connect", "do-resolve", "external-check", "http_proxy", "set-dst", "set-dst-port", "silent-drop"),
-    *("transparent", "use-service", "peers", "tune.lua"),
-}
+# What reads a file, shows the environment, runs Lua or talks to others, once backslashes are taken away.
+REACHES_OUT = re.compile(
+    r"(?:^| )(-[fM])"  # patterns from a file; of a flag 1.4 reads the first letter alone
+    r"|\b(lua\.|map(?:_\w+)?\(|jwt_\w+\(|env\()"
+    r"|^http-re.* ((?:default-|lf-)?(?:file|errorfiles?))(?: |$)"
+    r"|^stick-table .*(peers|write-to)(?: |$)"
+)
 
 
 def extra_line(value: Any) -> str:
@@ -234,15 +289,17 @@ def extra_line(value: Any) -> str:
         )
     if re.search(r"\\([^.()\[\]*+?^|/ -]|$)", value):
         raise Wrong("a line whose backslashes only escape a blank or a character of a regular expression")
-    words = value.split(" ")
-    if len(words) > 64:
+    if len(value.split(" ")) > 64:
         raise Wrong("a line of at most 64 words")
-    keyword = words[1] if words[0] in ("no", "default") and len(words) > 1 else words[0]
-    if keyword not in EXTRA_KEYWORDS:
+    keyword, _, rest = re.sub(r"^(no|default) (?=option )", "", value).partition(" ")
+    if keyword not in EXTRA:
         raise Wrong(
             f"a line that begins with another keyword than '{keyword}'; docs/services.md lists those it may have"
         )
-    refused = [word for word in words if word in EXTRA_FORBIDDEN or word.startswith("lua.")]
-    if refused:
-        raise Wrong(f"a line that opens no socket, file or program and sends nothing elsewhere, so not '{refused[0]}'")
+    if EXTRA[keyword] and not re.match(f"(?:{EXTRA[keyword]})(?: |$)", rest):
+        raise Wrong(f"what docs/services.md lists behind '{keyword}'")
+    reaching = REACHES_OUT.search(value.replace("\\", ""))
+    if reaching:
+        what = next(filter(None, reaching.groups()))
+        raise Wrong(f"a line that opens no socket, file or program and sends nothing elsewhere, so not '{what}'")
     return str(value)

@@ -51,12 +51,19 @@ def render(sidecar: Sidecar, template: jinja2.Template) -> Rendered:
 def section_lines(service: Service) -> list[str]:
     """What a service's `listen` section says beyond its bind and balance, where it differs from the defaults."""
     return [
+        *_ready_lines(service),
         *_retry_lines(service),
         *_timeout_lines(service),
         *_check_lines(service),
         *_choice_lines(service),
         *service.extra,
     ]
+
+
+def _ready_lines(service: Service) -> Iterator[str]:
+    """For the host: it keeps its sidecar from running a pool that shrank below this share."""
+    if service.min_ready != USUAL.min_ready:
+        yield f"description min_ready {service.min_ready:g}"
 
 
 def _retry_lines(service: Service) -> Iterator[str]:
