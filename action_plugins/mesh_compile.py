@@ -1,4 +1,4 @@
-"""mesh_compile on the controller: gather what the inventory says, compile, render, write."""
+"""mesh_compile on the controller: gather what the inventory says, compile, render, review, write."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import ansible.module_utils
 from ansible._internal._datatag._tags import Origin
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 # Ansible finds a project's module_utils for modules, but not for plugins on the controller.
 if str(Path(__file__).resolve().parents[1] / "module_utils") not in ansible.module_utils.__path__:
@@ -18,7 +19,9 @@ if str(Path(__file__).resolve().parents[1] / "module_utils") not in ansible.modu
 from ansible.module_utils.hamesh.build import write_build
 from ansible.module_utils.hamesh.compiler import HOST_VARIABLES, MeshError, compile_mesh
 from ansible.module_utils.hamesh.render import load_template, render
+from ansible.module_utils.hamesh.review import review
 
+display = Display()
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = ROOT / "roles/mesh/templates/haproxy.cfg.j2"
 
@@ -37,9 +40,17 @@ class ActionModule(ActionBase):
         try:
             services, networks = inventory.shared("mesh_services"), inventory.shared("mesh_networks")
             hosts = {name: inventory.variables(name) for name in inventory.names}
-            mesh = _compile(inventory, services, networks, hosts)
+            allow_shrink = inventory.shared("mesh_allow_shrink", default=[])
+            mesh = _compile(inventory, services, networks, hosts, allow_shrink)
             template = load_template(TEMPLATE.read_text())
             rendered = {host: render(sidecar, template) for host, sidecar in mesh.sidecars.items()}
+            reviewed = review(mesh, rendered, lambda name, index: locate(services[name]["extra"][index]))
+            if reviewed.discrepancies:
+                return _bug(reviewed.discrepancies)
+            if reviewed.mistakes:
+                raise MeshError(reviewed.mistakes)
+            for warning in reviewed.warnings:
+                display.warning(warning)
             changed = write_build(directory, mesh, rendered)
         except MeshError as error:
             return {"failed": True, "msg": _sentence(error.mistakes), "errors": list(error.mistakes)}
@@ -67,8 +78,9 @@ class Inventory:
         self._raw = {name: self._hostvars.raw_get(name) for name in self.names}
         self.mistakes: list[str] = []
 
-    def shared(self, variable: str) -> Any:
-        """A variable that describes the whole mesh, and so must be the same for every host."""
+    def shared(self, variable: str, default: Any = None) -> Any:
+        """A variable that describes the whole mesh, and so must be the same for every host. It must be there,
+        unless there is a default."""
         if not self.names:
             raise MeshError(["The inventory has no hosts; name one with -i."])
         first = self.names[0]
@@ -80,6 +92,8 @@ class Inventory:
                     "set it once, in group_vars/all"
                 )
         if self._raw[first].get(variable) is None:
+            if default is not None:
+                return default
             self.mistakes.append(f"{variable}: is missing; set it in the inventory's group_vars/all")
         return self._templated(first, variable)
 
@@ -95,8 +109,11 @@ class Inventory:
         try:
             return _plain(self._hostvars[name][variable])
         except AnsibleError as error:
-            self.mistakes.append(f"host {name}: {variable}: {error.message}{locate(raw)}")
-            return None
+            message = " ".join(error.message.split())
+            self.mistakes.append(f"host {name}: {variable}: {message}{locate(raw)}")
+        except RecursionError:
+            self.mistakes.append(f"host {name}: {variable}: is nested too deeply, or in itself{locate(raw)}")
+        return None
 
 
 def _plain(value: Any) -> Any:
@@ -114,15 +131,26 @@ def locate(value: Any) -> str:
     return f" ({origin})" if origin and origin.path else ""
 
 
-def _compile(inventory: Inventory, services: Any, networks: Any, hosts: dict[str, dict[str, Any]]) -> Any:
+def _compile(
+    inventory: Inventory, services: Any, networks: Any, hosts: dict[str, dict[str, Any]], allow_shrink: Any
+) -> Any:
     """Compile, and add what could not even be read to the mistakes."""
     try:
-        mesh = compile_mesh(services, networks, hosts, inventory.groups, locate)
+        mesh = compile_mesh(services, networks, hosts, inventory.groups, locate, allow_shrink)
     except MeshError as error:
         raise MeshError([*inventory.mistakes, *error.mistakes]) from None
     if inventory.mistakes:
         raise MeshError(inventory.mistakes)
     return mesh
+
+
+def _bug(discrepancies: list[str]) -> dict[str, Any]:
+    message = (
+        "What was rendered is not what the inventory says. This is a bug in Hamesh or hostile input; "
+        "nothing was written and no host was contacted.\n"
+    )
+    lines = "\n".join(f"- {discrepancy}" for discrepancy in discrepancies[:20])
+    return {"failed": True, "msg": message + lines, "errors": discrepancies}
 
 
 def _sentence(mistakes: tuple[str, ...]) -> str:
