@@ -5,7 +5,7 @@ PACKAGES := python3-venv openssh-client iproute2 iptables podman crun netavark m
 PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PATH ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help demo test lint unit lab mutate clean
+.PHONY: help demo test lint unit fuzz lab mutate clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-6s %s\n", $$1, $$2}' Makefile
@@ -23,6 +23,9 @@ lint: .venv/done ## ansible-lint, yamllint, ruff, mypy
 
 unit: .venv/done ## What can be tested without a host
 	pytest tests/unit
+
+fuzz: .venv/done ## Compile 100,000 inventories at random; FUZZ_SEED=N replays, FUZZ_EXAMPLES=N says how many
+	python tests/fuzz.py
 
 lab: .venv/done ## Roll out on real hosts, twice, and try what can go wrong
 	molecule test --scenario-name default

@@ -11,6 +11,9 @@ description:
     says, and renders one configuration for each consumer, named by its generation.
   - Runs on the controller and contacts no host. Run it once, C(run_once=true) and C(delegate_to=localhost).
   - Every mistake in the data is reported in one go, and then nothing is written.
+  - Every text is audited, that is read again and held against the inventory, and linted. A line that the sidecar's
+    dialect rejects is a mistake; one that a later release rejects, or that nobody has measured, is a warning.
+  - A pool of which no host is ready is a mistake, unless C(mesh_allow_shrink), a list, names the service.
   - Writes in check mode, too, for the rest of the check reads what it wrote. Second runs change nothing.
 options:
   build_dir:

@@ -142,11 +142,11 @@ def _fields(service: Service) -> list[str]:
         f"description min_ready {service.min_ready:g}" if service.min_ready != 0.5 else "",
         f"retries {service.retries}" if service.retries != 3 else "",
         "no option redispatch" if not service.redispatch else "",
-        f"timeout connect {timeouts.connect}" if timeouts.connect != 5000 else "",
-        f"timeout client {timeouts.client}" if timeouts.client != 50000 else "",
-        f"timeout server {timeouts.server}" if timeouts.server != 50000 else "",
-        f"timeout queue {timeouts.queue}" if timeouts.queue else "",
-        f"timeout check {timeouts.check}" if timeouts.check else "",
+        f"timeout connect {_ms(timeouts.connect)}" if timeouts.connect != 5000 else "",
+        f"timeout client {_ms(timeouts.client)}" if timeouts.client != 50000 else "",
+        f"timeout server {_ms(timeouts.server)}" if timeouts.server != 50000 else "",
+        f"timeout queue {_ms(timeouts.queue)}" if timeouts.queue else "",
+        f"timeout check {_ms(timeouts.check)}" if timeouts.check else "",
         f"option httpchk GET {check.path}" if check.type == "http" else "",
         f"http-check expect {check.expect}" if check.type == "http" and check.expect else "",
         "option mysql-check" if check.type == "mysql" else "",
@@ -168,11 +168,11 @@ def _server(service: Service, server: Server) -> str:
             f"weight {backend.weight if backend.state != 'drain' else 0}",
             f"maxconn {limits.maxconn}" if limits.maxconn is not None else "",
             f"maxqueue {limits.queue}" if limits.queue is not None else "",
-            f"slowstart {limits.slowstart}" if limits.slowstart is not None else "",
+            f"slowstart {_ms(limits.slowstart)}" if limits.slowstart is not None else "",
             f"cookie {backend.name}" if service.stick == "cookie" else "",
-            f"check inter {check.interval} rise {check.rise} fall {check.fall}",
-            f"fastinter {check.fast_interval}" if check.fast_interval is not None else "",
-            f"downinter {check.down_interval}" if check.down_interval is not None else "",
+            f"check inter {_ms(check.interval)} rise {check.rise} fall {check.fall}",
+            f"fastinter {_ms(check.fast_interval)}" if check.fast_interval is not None else "",
+            f"downinter {_ms(check.down_interval)}" if check.down_interval is not None else "",
             f"port {check.port}" if check.port is not None else "",
             f"observe {passive.observe} error-limit {passive.error_limit} on-error {passive.on_error}"
             if passive
@@ -181,6 +181,11 @@ def _server(service: Service, server: Server) -> str:
             "disabled" if backend.state == "maint" else "",
         ]
     )
+
+
+def _ms(time: int) -> str:
+    """Releases from 3.1 on want the unit of times below 100 ms."""
+    return f"{time}ms" if time < 100 else f"{time}"
 
 
 def _words(*lines: str) -> list[Words]:
