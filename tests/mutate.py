@@ -32,6 +32,55 @@ class Mutation(NamedTuple):
 
 MUTATIONS = [
     Mutation(
+        "texts are not audited",
+        f"{HAMESH}/review.py",
+        "        for message in audit(rendered[host].text, sidecar)\n",
+        "        for message in []\n",
+        "tests/unit/test_review.py",
+    ),
+    Mutation(
+        "what the audit finds is written nevertheless",
+        "action_plugins/mesh_compile.py",
+        "            if reviewed.discrepancies:\n",
+        "            if False:\n",
+        "tests/unit/test_mesh_compile.py",
+    ),
+    Mutation(
+        "the audit does not look at servers",
+        f"{HAMESH}/audit.py",
+        "    return [line.words for line in section.lines]\n",
+        '    return [line.words for line in section.lines if line.words[0] != "server"]\n',
+        "tests/unit/test_audit.py",
+    ),
+    Mutation(
+        "a line that the dialect rejects is only a warning",
+        f"{HAMESH}/review.py",
+        '(finding.level == "error", _message',
+        "(False, _message",
+        "tests/unit/test_review.py",
+    ),
+    Mutation(
+        "names may hold a line break",
+        f"{HAMESH}/kinds.py",
+        'NAME = re.compile(r"[A-Za-z0-9_.:-]{1,200}")',
+        'NAME = re.compile(r"[A-Za-z0-9_.:\\n-]{1,200}")',
+        "tests/unit/test_kinds.py",
+    ),
+    Mutation(
+        "raw lines may read files and run Lua",
+        f"{HAMESH}/kinds.py",
+        "    if reaching:\n",
+        "    if False:\n",
+        "tests/unit/test_kinds.py",
+    ),
+    Mutation(
+        "a pool may go out of service as a whole",
+        f"{HAMESH}/compiler.py",
+        "        if pool and name not in allowed and",
+        "        if not pool and name not in allowed and",
+        "tests/unit/test_kinds.py",
+    ),
+    Mutation(
         "the new file is not synced before its rename",
         f"{HAMESH}/files.py",
         "            os.fsync(descriptor)\n",
