@@ -200,6 +200,9 @@ class Huge:
         return f"<{self.what}>"
 
 
+IN_ITSELF: list[Any] = []
+IN_ITSELF.append(IN_ITSELF)
+
 FRAGMENTS = (
     *(
         "\n",
@@ -371,7 +374,11 @@ WRONG = (
         "rstring [[",
         "! ! status 1",
     ),
-    *(Huge("a number of 5,000 digits", 10**5000), Huge("100,000 letters", "a" * 100_000)),
+    *(
+        Huge("a list in itself", IN_ITSELF),
+        Huge("a number of 5,000 digits", 10**5000),
+        Huge("100,000 letters", "a" * 100_000),
+    ),
     *(Huge("5,000 lists in lists", _nested(5000)), Huge("a mapping of 3,000", {f"k{at}": at for at in range(3000)})),
 )
 HOSTILE_TEXT = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=4), min_size=1, max_size=3).map("".join)
@@ -408,11 +415,16 @@ def _places(value: Any) -> list[tuple[Any, Any]]:
     return [place for key in keys for place in [(value, key), *_places(value[key])]]
 
 
+def _own(value: Any) -> Any:
+    """A copy, for the next spoiling may go into it."""
+    return copy.deepcopy(value) if isinstance(value, (dict, list)) else value
+
+
 def _spoil_value(draw: st.DrawFn, inventory: Inventory) -> Inventory:
     top = {"services": inventory.services, "networks": inventory.networks, "allow_shrink": inventory.allow_shrink}
     places = [*_places(top), *(place for host in inventory.hosts.values() for place in _places(host))]
     container, key = places[draw(PLACE) % len(places)]
-    before, value, how = container[key], draw(HOSTILE), one_of(draw, ["instead", "behind", "before"])
+    before, value, how = container[key], _own(draw(HOSTILE)), one_of(draw, ["instead", "behind", "before"])
     if isinstance(before, list) and how != "instead":
         value = [*before, value]
     elif isinstance(before, (str, int)) and isinstance(value, str) and how != "instead":
