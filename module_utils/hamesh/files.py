@@ -28,8 +28,10 @@ def write_whole(path: Path, text: str, mode: int | None = None) -> None:
             file.flush()
             os.fsync(descriptor)
         staged.replace(path)
-    except BaseException:
+    except BaseException as error:
         staged.unlink()
+        if isinstance(error, OSError) and not error.filename:
+            error.filename = str(path)  # as when the disk is full
         raise
     sync_directory(path.parent)
 

@@ -372,7 +372,7 @@ class Transaction:
 
 
 def _said(error: OSError) -> str:
-    return f"{error.filename or 'a file'} cannot be read or written: {error.strerror}"
+    return f"{error.filename} cannot be read or written: {error.strerror}"
 
 
 def _outgrown(show: dict[str, str]) -> bool:

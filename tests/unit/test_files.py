@@ -59,8 +59,9 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one_and_no_trace(tmp_path,
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(files.os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as told:
         write_whole(path, "new")
+    assert told.value.filename == str(path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
