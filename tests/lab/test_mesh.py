@@ -139,11 +139,13 @@ def test_a_mistake_in_the_inventory_reaches_no_host():
 
 @pytest.mark.parametrize("mode", [[], ["--check"]])
 def test_what_haproxy_rejects_stops_at_the_first_host(index, mode, restored):
-    broken = changed_inventory(lambda _, services: services["user_profile"].update(extra=["option bogus"]))
-    run = playbook("site.yml", *mode, inventory=broken)
+    line = "option accept-unsafe-violations-in-http-request"  # fine in dialect 3.1, and web1 has HAProxy 2.6
+    broken = changed_inventory(lambda _, services: services["user_profile"].update(extra=[line]))
+    run = playbook("site.yml", "-e", "sidecar_dialect=3.1", *mode, inventory=broken)
     assert run.code != 0
     assert run.changed == set()
-    assert "unknown option 'bogus'" in run.output
+    assert "the dialect is 3.1, which HAProxy 2.6 does not know yet" in run.output
+    assert "unknown option 'accept-unsafe-violations-in-http-request'" in run.output
     failed = [host for host, counts in run.stats.items() if counts["failures"]]
     assert len(failed) == 1
     for host in CONSUMERS:
