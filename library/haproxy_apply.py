@@ -8,8 +8,9 @@ module: haproxy_apply
 short_description: Make a host's HAProxy run a configuration, or leave it as it was
 description:
   - Checks the text with the host's own binary (exit code and output), for ports that others hold and for pools that
-    would shrink, swaps the file atomically and keeps the one that was there in I(path).generations, reloads through
-    systemd, and proves over the stats socket that the process runs this generation and that each listener answers.
+    would shrink, swaps the file atomically, reloads through systemd, and proves over the stats socket that the
+    process runs this generation and that each listener answers.
+  - Keeps a copy of what it proved to run, and of the five before, in I(path).generations.
   - Weights and maintenance that an operator set at run time are set again in the new process, for servers whose line is
     the same.
   - Where the proof fails, the previous file is put back, the process is proven to run it, and the module fails with the

@@ -24,7 +24,7 @@ def write_whole(path: Path, text: str, mode: int | None = None) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(text.encode(errors="surrogateescape"))
-            _same_access(descriptor, path, mode)
+            same_access(descriptor, path, mode)
             file.flush()
             os.fsync(descriptor)
         staged.replace(path)
@@ -50,7 +50,8 @@ def sync_directory(path: Path) -> None:
         os.close(directory)
 
 
-def _same_access(descriptor: int, path: Path, mode: int | None) -> None:
+def same_access(descriptor: int, path: Path, mode: int | None = None) -> None:
+    """Give an open file the owner, mode and SELinux context of the one at `path`, or another mode."""
     try:
         there = path.stat()
     except FileNotFoundError:

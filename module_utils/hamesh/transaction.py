@@ -20,7 +20,7 @@ from typing import Any, Iterator, NamedTuple, Sequence
 from . import intent, runtime
 from .check import Verdict, check_text
 from .files import read_text, write_whole
-from .history import FOUND, RAN, History
+from .history import FOUND, History
 from .host import Finished, Unit, listening
 from .intent import Intent, Unfinished
 from .proof import ANSWER, Configuration
@@ -128,17 +128,19 @@ class Transaction:
         self.unfinished = Unfinished(RECORDS / f"{request.unit}.unfinished")
         self.unit = Unit(request.unit, request.timeout)
         self.kept = [Kept(Configuration(read_text(entry)), entry) for entry in self.history.entries()]
-        self.wanted = self._wanted()
+        self.wanted = Configuration(request.content or "")
         self.intents: dict[str, Intent] = {}
 
     def run(self) -> None:
         before = self._observe()
+        if self.request.generation is not None:
+            self.wanted = self._kept(self.request.generation, before)
         outcome, wanted = self.outcome, self.wanted
         outcome.generation, outcome.previous = wanted.generation, (before.description.split() or [""])[-1]
         outcome.diff = {
             "before_header": str(self.path),
             "after_header": f"{self.path} (generation {wanted.generation})",
-            "before": before.file.text if before.file else "",
+            "before": before.file.text.encode(errors="surrogateescape").decode(errors="replace") if before.file else "",
             "after": wanted.text,
         }
         self._check(before)
@@ -151,24 +153,21 @@ class Transaction:
             self.intents = killed.intents  # a run that was killed had reloaded, and did not set them again
         if outcome.changed and not self.dry_run:
             self._change(before, same_file, stale or bool(faults))
-        if not self.dry_run:
-            self.history.tidy()
+        elif not self.dry_run:
+            self._keep(wanted)
         if before.active or not self.dry_run:
             with contextlib.suppress(RuntimeFailure):  # proven above; a dry run reports what it can see
                 outcome.pools = runtime.pools(runtime.show_stat(wanted.socket, ANSWER))
             outcome.pids = self.unit.pids()
 
-    def _wanted(self) -> Configuration:
-        """The text that is asked for, or one that was kept."""
-        name = self.request.generation
-        if name is None:
-            return Configuration(self.request.content or "")
+    def _kept(self, name: str, before: Snapshot) -> Configuration:
+        """A generation that was kept."""
         for kept in self.kept:
-            if name in (PREVIOUS, kept.configuration.generation):
+            if name == kept.configuration.generation or (name == PREVIOUS and not before.runs(kept.configuration)):
                 return kept.configuration
         names = ", ".join(kept.configuration.generation or kept.place.name for kept in self.kept)
         raise self._error(
-            f"there is no {name} generation to go back to in {self.history.directory}"
+            f"there is no generation '{name}' to go back to in {self.history.directory}"
             + (f", only {names}" if names else "; roll out the one you want with site.yml")
         )
 
@@ -221,7 +220,8 @@ class Transaction:
                 "; ".join(shrinking) + ". Where hosts were lost from the inventory, put them back; "
                 'where this is meant, name the pools: -e \'{"mesh_allow_shrink": ["POOL"]}\''
             )
-        if self.request.generation is None and any(kept.configuration.text == self.wanted.text for kept in before.kept):
+        ran_before = any(kept.configuration.text == self.wanted.text for kept in before.kept)
+        if ran_before and before.pid and not before.runs(self.wanted) and self.request.generation is None:
             self.outcome.warnings.append(
                 f"generation {self.wanted.generation} ran here before, and was replaced. "
                 "Unless you mean to go back, this inventory is older than what runs"
@@ -255,7 +255,7 @@ class Transaction:
                 said = [line for line in self.unit.journal(since) if "ALERT" in line or "rror" in line]
                 reason = "; ".join([*faults, *([acted.output.strip()] if acted.code else []), *said[:5]])
                 raise self._roll_back(before, acted, reason)
-        refused = self._set_again(self.wanted)
+        refused = self._finish(self.wanted)
         if refused:
             raise ApplyError(f"Generation {self.wanted.generation} serves, but {refused}.", self.outcome)
 
@@ -264,6 +264,7 @@ class Transaction:
         running = self._running(before)
         if before.active and running:
             try:
+                intent.restore(self.intents, running)  # so that no second kill can lose them
                 self.intents = {**self.intents, **intent.read(running)}
             except RuntimeFailure as failure:
                 self.outcome.warnings.append(f"weights and states set by hand may be lost: {failure}")
@@ -273,9 +274,9 @@ class Transaction:
             )
         self.unfinished.save(self.intents, before.pid)
 
-    def _set_again(self, text: Configuration) -> str:
-        """Give the new process what an operator had set, and be done. Says what it does not take: then the
-        next run tries again."""
+    def _finish(self, text: Configuration) -> str:
+        """Give the new process what an operator had set, keep a copy of its file, and be done. Says what the
+        process does not take: then the next run tries again."""
         refused = intent.restore(self.intents, text)
         if refused:
             return (
@@ -287,14 +288,20 @@ class Transaction:
             self.outcome.warnings.append(
                 f"weights and states set by hand are gone where the inventory changed the server: {', '.join(gone)}"
             )
+        self._keep(text)
         self.unfinished.forget()
         return ""
 
+    def _keep(self, text: Configuration) -> None:
+        try:
+            self.history.add(text.generation, text.text)
+        except OSError as error:
+            self.outcome.warnings.append(f"no copy of generation {text.generation} was kept: {_said(error)}")
+
     def _swap(self, before: Snapshot) -> None:
-        """Replace the file whole, and keep the one that was there."""
-        if before.file:
-            ran = before.runs(before.file) or not before.pid
-            self.history.keep(before.file.generation, RAN if ran else FOUND)
+        """Replace the file whole. One that was there and is not among the kept ones is set aside."""
+        if before.file and all(kept.configuration.text != before.file.text for kept in before.kept):
+            self.history.set_aside(before.file.generation)
         write_whole(self.path, self.wanted.text)
 
     def _bring_up(self, text: Configuration, before: Snapshot) -> tuple[Finished, list[str]]:
@@ -335,25 +342,23 @@ class Transaction:
         if before.state == "inactive":
             self.unit.act("stop")
             return self._error(f"{failed}. The previous file is back; {self.request.unit} is stopped, as it was")
-        untouched = acted.code != 0 and not old.faults()
-        faults = [] if untouched else self._act("reload" if before.active else "start", old, 0)[1]
+        faults = [] if self._still_serves(old, before) else self._act("reload" if before.active else "start", old, 0)[1]
         faults = faults and self._act("restart", old, 0)[1]
         if faults:
             return self._error(
                 f"{failed}. The previous file is back, but NOBODY SERVES: {'; '.join(faults)}. "
                 f"Look at 'systemctl status {self.request.unit}' and run this again"
             )
-        refused = self._set_again(old)
+        refused = self._finish(old)
         serves = f"The previous generation {old.generation or '(unnamed)'} is back on disk and serves"
         return self._error(f"{failed}. {serves}" + (f", but {refused}" if refused else ""))
 
     def _go_back(self, before: Snapshot) -> Configuration | None:
         """Put back what the process ran; else the newest file that the binary takes; else the newest there is."""
-        files = [Kept(Configuration(read_text(entry)), entry) for entry in self.history.entries()]
-        found = [Kept(Configuration(read_text(entry)), entry) for entry in self.history.entries(FOUND)]
-        here = Kept(self.wanted, self.path)
-        ran = [one for one in (*files, here) if before.runs(one.configuration)]
-        candidates = [*ran, *files, *found]
+        entries = [*self.history.entries(), *self.history.entries(FOUND)]
+        kept = [Kept(Configuration(read_text(entry)), entry) for entry in entries]
+        ran = [one for one in (Kept(self.wanted, self.path), *kept) if before.runs(one.configuration)]
+        candidates = [*ran, *(one for one in kept if one.configuration.text != self.wanted.text)]
         if not candidates:
             return None
         fit = (one for one in candidates if not self._fault_of(one.configuration))
@@ -361,6 +366,12 @@ class Transaction:
         if old.place != self.path:
             self.history.put_back(old.place)
         return old.configuration
+
+    def _still_serves(self, old: Configuration, before: Snapshot) -> bool:
+        """Is the process from before still there, as if nobody had asked for anything else?"""
+        with contextlib.suppress(RuntimeFailure):
+            return runtime.show_info(old.socket, ANSWER).get("Pid") == str(before.pid) and not old.faults()
+        return False
 
     def _fault_of(self, old: Configuration) -> bool:
         return bool(check_text(old.text, self.request.binary, self.request.timeout).errors)

@@ -237,7 +237,7 @@ def test_a_file_that_was_edited_by_hand_and_loaded_is_put_right_and_kept(host, i
     result = module(host, "haproxy_apply", content=compiled(host)).result(host)
     assert (result["changed"], result["method"]) == (True, "reload"), result
     assert shell(host, "(echo >/dev/tcp/127.0.0.1/9999) 2>/dev/null || echo closed").strip() == "closed"
-    assert shell(host, f"cat $(ls {FILE}.generations/*{generation(host)}.* | tail -n 1)") == edited
+    assert shell(host, f"cat $(ls {FILE}.generations/*.found | tail -n 1)") == edited
     with nothing_changes(host, index):
         pass
 
@@ -263,10 +263,12 @@ def test_going_back_and_forth(host, index):
         assert (back.code, back.changed, running(host)) == (0, {host}, generation(host)), back.output
         forth = playbook("playbooks/roll-back.yml", "--limit", host, "-e", "rollback_generation=0123456789ab")
         assert (forth.code, forth.changed, running(host)) == (0, {host}, "0123456789ab"), forth.output
-        again = playbook("playbooks/roll-back.yml", "--limit", host, "-e", "rollback_generation=none")
-        assert again.code != 0
-        assert "There is no none generation to go back to" in again.output
-        assert generation(host) in again.result(host)["msg"]
+        none = playbook("playbooks/roll-back.yml", "--limit", host, "-e", "rollback_generation=none")
+        assert none.code != 0
+        assert "None of these hosts has a generation to go back to" in none.output
+        none = module(host, "haproxy_apply", generation="none").result(host)
+        assert none["msg"].startswith("There is no generation 'none' to go back to in")
+        assert generation(host) in none["msg"]
         stale = module(host, "haproxy_apply", "--check", content=compiled(host)).result(host)
         assert "ran here before, and was replaced" in stale["warnings"][0]
     finally:

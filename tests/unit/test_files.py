@@ -7,7 +7,7 @@ import os
 import pytest
 from ansible.module_utils.hamesh import files
 from ansible.module_utils.hamesh.files import write_whole
-from ansible.module_utils.hamesh.history import RAN, History
+from ansible.module_utils.hamesh.history import FOUND, History
 
 
 @pytest.fixture
@@ -38,16 +38,16 @@ def test_content_is_synced_before_the_rename_and_the_directory_after_it(tmp_path
     assert events == [("fsync", ".file.staged"), ("replace", "file"), ("fsync", tmp_path.name)]
 
 
-def test_what_is_kept_is_on_the_disk_before_its_place_is_taken(tmp_path, events):
+def test_what_is_set_aside_is_on_the_disk_before_its_place_is_taken(tmp_path, events):
     path = tmp_path / "file"
     write_whole(path, "old")
     events.clear()
     history = History(path)
-    history.keep("a", RAN)
-    assert events == [("fsync", tmp_path.name), ("link", "00001-a.cfg"), ("fsync", "file.generations")]
+    history.set_aside("a")
+    assert events == [("fsync", tmp_path.name), ("link", "00001-a.found"), ("fsync", "file.generations")]
     write_whole(path, "new")
     events.clear()
-    history.put_back(history.entries()[0])
+    history.put_back(history.entries(FOUND)[0])
     assert events == [("replace", "file"), ("fsync", "file.generations"), ("fsync", tmp_path.name)]
 
 

@@ -1,9 +1,6 @@
-"""Files that were replaced are kept, put back, and forgotten in time."""
+"""What ran is kept, files that somebody else put there are set aside, and all is forgotten in time."""
 
 from __future__ import annotations
-
-import errno
-import os
 
 import pytest
 from ansible.module_utils.hamesh.files import write_whole
@@ -15,13 +12,12 @@ def path(tmp_path):
     return tmp_path / "haproxy.cfg"
 
 
-def replaced(path, *texts, kind=RAN):
-    """The history after each text took the place of the one before."""
+def ran(path, *texts):
+    """The history after each text took the place of the one before, and was proven to run."""
     history = History(path)
     for text in texts:
-        if path.exists():
-            history.keep(path.read_text().strip(), kind)
         write_whole(path, text)
+        history.add(text.strip(), text)
     return history
 
 
@@ -29,66 +25,71 @@ def names(history, kind=RAN):
     return [entry.name for entry in history.entries(kind)]
 
 
-def test_what_was_replaced_is_kept_newest_first(path):
-    history = replaced(path, "one\n", "two\n", "three\n")
-    assert names(history) == ["00002-two.cfg", "00001-one.cfg"]
-    assert [entry.read_text() for entry in history.entries()] == ["two\n", "one\n"]
+def test_what_ran_is_kept_newest_first(path):
+    history = ran(path, "one\n", "two\n", "three\n")
+    assert names(history) == ["00003-three.cfg", "00002-two.cfg", "00001-one.cfg"]
+    assert [entry.read_text() for entry in history.entries()] == ["three\n", "two\n", "one\n"]
     assert history.directory.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_file_that_is_put_back_is_the_very_one_that_was_there(path):
-    path.write_text("one\n")
+def test_a_run_that_changes_nothing_adds_nothing(path):
+    history = ran(path, "one\n", "one\n")
+    assert names(history) == ["00001-one.cfg"]
+
+
+def test_an_edit_of_the_file_does_not_reach_its_copy(path):
+    history = ran(path, "one\n")
+    with path.open("r+") as file:
+        file.write("two")
+    assert history.entries()[0].read_text() == "one\n"
+
+
+def test_what_comes_back_is_the_newest_again(path):
+    history = ran(path, "one\n", "two\n", "one\n")
+    assert names(history) == ["00003-one.cfg", "00002-two.cfg"]
+
+
+def test_a_file_that_is_put_back_has_the_mode_of_the_one_it_replaces(path):
+    history = ran(path, "one\n", "two\n")
     path.chmod(0o640)
-    inode = path.stat().st_ino
-    history = replaced(path, "two\n")
-    history.put_back(history.entries()[0])
-    assert (path.read_text(), path.stat().st_ino, path.stat().st_mode & 0o777) == ("one\n", inode, 0o640)
-    assert names(history) == []
-
-
-def test_a_run_that_was_killed_after_it_kept_the_file_leaves_no_second_one(path):
-    history = replaced(path, "one\n")
-    first = history.keep("one", RAN)
-    assert history.keep("one", RAN) == first
-    history.tidy()  # the change never came: the file is still the same
-    assert names(history) == []
-    assert path.read_text() == "one\n"
-
-
-def test_only_the_newest_few_are_kept_of_either_kind(path):
-    history = replaced(path, *(f"{number}\n" for number in range(KEPT + 4)))
-    replaced(path, *(f"edit {number}\n" for number in range(KEPT + 4)), kind=FOUND)
-    history.tidy()
-    assert names(history) == [f"0000{number}-{number - 1}.cfg" for number in range(KEPT + 3, 3, -1)]
-    assert len(names(history, FOUND)) == KEPT
-
-
-def test_what_came_back_is_kept_no_longer(path):
-    history = replaced(path, "one\n", "two\n", "one\n")
-    history.tidy()
+    history.put_back(history.entries()[1])
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("one\n", 0o640)
     assert names(history) == ["00002-two.cfg"]
 
 
+def test_a_file_that_is_set_aside_keeps_its_place_on_the_disk(path):
+    history = ran(path, "one\n")
+    path.write_text("edited\n")
+    inode = path.stat().st_ino
+    history.set_aside("one")
+    history.set_aside("one")  # a run that was killed had come as far as this
+    assert names(history, FOUND) == ["00002-one.found"]
+    write_whole(path, "two\n")
+    history.put_back(history.entries(FOUND)[0])
+    assert (path.read_text(), path.stat().st_ino) == ("edited\n", inode)
+
+
+def test_only_the_newest_few_are_kept_of_either_kind(path):
+    history = ran(path, "first\n")
+    for number in range(KEPT + 4):
+        write_whole(path, f"edit {number}")
+        history.set_aside("")
+        ran(path, f"{number}\n")
+    assert [entry.read_text() for entry in history.entries()] == [f"{number}\n" for number in range(KEPT + 3, 2, -1)]
+    assert len(names(history, FOUND)) == KEPT
+
+
 def test_half_a_file_is_cleared_away(path):
-    history = replaced(path, "one\n")
-    half = path.with_name(".haproxy.cfg.staged")
-    half.write_text("o")
-    history.tidy()
-    assert not half.exists()
+    history = ran(path, "one\n")
+    halves = [path.with_name(".haproxy.cfg.staged"), history.directory / ".00002-two.cfg.staged"]
+    for half in halves:
+        half.write_text("o")
+    ran(path, "one\n")
+    assert not any(half.exists() for half in halves)
 
 
 def test_a_generation_s_name_cannot_lead_elsewhere(path):
-    path.write_text("x")
-    history = History(path)
-    assert history.keep("../../etc/passwd", RAN).parent == history.directory
-    path.write_text("y")
-    assert history.keep("", FOUND).name == "00002-unnamed.found"
-
-
-def test_a_file_system_without_second_names_gets_a_copy(path, monkeypatch):
-    def refuse(*_):
-        raise OSError(errno.EPERM, "Operation not permitted")
-
-    monkeypatch.setattr(os, "link", refuse)
-    history = replaced(path, "one\n", "two\n")
-    assert [entry.read_text() for entry in history.entries()] == ["one\n"]
+    history = ran(path, "x")
+    history.add("../../etc/passwd", "y")
+    history.add("", "z")
+    assert names(history) == ["00003-unnamed.cfg", "00002--..-etc-passwd.cfg", "00001-x.cfg"]
