@@ -1,0 +1,86 @@
+"""The lab must be up and rolled out: scenario `faults` of molecule does that, and runs these tests."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Iterator, NamedTuple
+
+import consumers
+import pytest
+from consumers import HOSTS, Generation, Traffic
+from lab import ROOT, playbook
+
+HEADER = ("fault", "requests sent", "failed", "runs to converge", "what the run said")
+
+
+class Row(NamedTuple):
+    """One fault, and what it cost on all hosts together."""
+
+    fault: str
+    sent: int
+    failed: int
+    runs: str
+    said: str
+
+
+class Table:
+    """What the faults cost: printed at the end, and written to build/faults.md."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.started = time.monotonic()
+
+    def lines(self) -> list[str]:
+        cells = [HEADER, *[tuple(str(cell) for cell in row) for row in self.rows]]
+        widths = [max(len(row[column]) for row in cells) for column in range(len(HEADER))]
+        cells.insert(1, tuple("-" * width for width in widths))
+        return [f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths))} |" for row in cells]
+
+
+TABLE = Table()
+
+
+@pytest.fixture
+def table() -> Table:
+    return TABLE
+
+
+@pytest.fixture(scope="session", autouse=True)
+def lab() -> Iterator[None]:
+    """The hosts with what stops a run on them; after all faults they are rolled out as they were."""
+    consumers.prepare()
+    yield
+    consumers.clean()
+    mended = playbook("site.yml", "--limit", ",".join(HOSTS))
+    assert mended.code == 0, mended.output
+
+
+@pytest.fixture
+def old() -> Generation:
+    """What all hosts run before the fault."""
+    generation = Generation()
+    run = consumers.apply(generation)
+    assert run.code == 0, run.output
+    return generation
+
+
+@pytest.fixture
+def traffic() -> Iterator[Traffic]:
+    requests = Traffic()
+    yield requests
+    requests.stop()
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if not TABLE.rows:
+        return
+    report = ROOT / "build/faults.md"
+    report.parent.mkdir(exist_ok=True)
+    report.write_text("\n".join(TABLE.lines()) + "\n")
+    terminalreporter.section("Faults")
+    for line in TABLE.lines():
+        terminalreporter.write_line(line)
+    terminalreporter.write_line(
+        f"{sum(row.sent for row in TABLE.rows)} requests through {len(HOSTS)} sidecars "
+        f"in {time.monotonic() - TABLE.started:.0f} s; this table is in build/faults.md"
+    )

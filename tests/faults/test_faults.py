@@ -1,0 +1,54 @@
+"""After each fault the sidecar serves, its file is valid, one run converges, and the next changes nothing.
+
+Each fault is caused on all consumers at the same time, under continuous requests through their sidecars.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import re
+import signal
+
+import pytest
+from conftest import Row
+from consumers import HOSTS, STOPPABLE, Generation, apply, assert_runs, converge, everywhere, points, states, stop_at
+from faults import FAULTS
+
+
+@contextlib.contextmanager
+def caused(fault):
+    """The fault on all hosts, undone whatever happens meanwhile."""
+    with contextlib.ExitStack() as undo:
+        faults = {host: contextlib.contextmanager(fault.cause)(host) for host in HOSTS}
+        undo.callback(lambda: everywhere(lambda host: faults[host].__exit__(None, None, None)))
+        everywhere(lambda host: faults[host].__enter__())
+        yield
+
+
+def short(text):
+    """The beginning of a message, without what differs from run to run."""
+    text = " ".join(re.sub(r"\b[0-9a-f]{12}\b|\b\d{3,}\b", "…", text).split())
+    return text if len(text) <= 120 else f"{text[:119]}…"
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_fault_is_survived_and_one_run_mends_it(fault, old, traffic, table):
+    new = old if fault.same else Generation(fault.extra)
+    runs, said = "never", ""
+    try:
+        with caused(fault):
+            traffic.revive()
+            run = apply(new, **fault.options)
+            said = run.result(HOSTS[0]).get("msg", "ok")
+            for host, result in run.last.items():
+                assert result.get("failed", False) is bool(fault.says), (host, result)
+                assert re.search(fault.says, result.get("msg", ""), re.DOTALL), (host, result)
+            if not fault.costs:
+                assert_runs(old if fault.says else new, binary="")  # which may be what is broken
+        runs = converge(new)
+    finally:
+        sent, failed = traffic.stop()
+        table.rows.append(Row(fault.name, sent, sum(failed.values()), str(runs), short(said)))
+    assert runs == 1
+    assert fault.costs or not failed, failed
