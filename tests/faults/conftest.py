@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any, Iterator, NamedTuple
 
@@ -35,6 +36,12 @@ class Table:
         widths = [max(len(row[column]) for row in cells) for column in range(len(HEADER))]
         cells.insert(1, tuple("-" * width for width in widths))
         return [f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths))} |" for row in cells]
+
+
+def short(text):
+    """The beginning of a message, without what differs from run to run."""
+    text = " ".join(re.sub(r"\b[0-9a-f]{12}\b|\b\d{3,}\b", "…", text).split())
+    return text if len(text) <= 120 else f"{text[:119]}…"
 
 
 TABLE = Table()

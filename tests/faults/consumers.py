@@ -90,10 +90,9 @@ def assert_runs(generation: Generation, binary: str = BINARY) -> None:
 
 def converge(generation: Generation, most: int = 3) -> int:
     """How many runs it takes till all hosts run it; the run after those must change nothing."""
-    for runs in range(1, most + 1):
-        run = apply(generation)
-        if run.code == 0:
-            break
+    runs, run = 1, apply(generation)
+    while run.code and runs < most:
+        runs, run = runs + 1, apply(generation)
     assert run.code == 0, {host: result.get("msg") for host, result in run.last.items()} or run.output
     assert_runs(generation)
     again = apply(generation)
@@ -124,7 +123,15 @@ def clean() -> None:
 
 def stop_at(points: dict[str, str], seconds: str = "") -> None:
     """Let the next stoppable run stop at a point, by host; a host that is not named goes on to the end."""
-    everywhere(lambda host: shell(host, f"cat >{THERE}/stop_at", f"{points.get(host, '')}\n{seconds}".strip()))
+    everywhere(
+        lambda host: shell(host, f"cd {THERE}; cat >stop_at; : >points", f"{points.get(host, '')}\n{seconds}".strip())
+    )
+
+
+def wait_for_stop() -> None:
+    """Until the run that is under way has come to its point on all hosts."""
+    seen = f'grep -qxF "$(head -n 1 {THERE}/stop_at)" {THERE}/points'
+    everywhere(lambda host: shell(host, f"for i in $(seq 200); do {seen} && exit 0; sleep 0.1; done; exit 1"))
 
 
 def points() -> dict[str, list[str]]:
@@ -137,7 +144,7 @@ def points() -> dict[str, list[str]]:
 
 
 class Counts(NamedTuple):
-    """How many requests were sent, and the failed ones by service and reason."""
+    """How many requests were sent, and the failed ones by host, service and reason."""
 
     sent: int
     failed: Counter[str]
@@ -157,7 +164,8 @@ class Traffic:
     def counts(self, host: str) -> Counts:
         """What a host was asked and what failed until now; a second old while it goes on."""
         sent, failed = self.requests[host].counts()
-        return Counts(self.before[host].sent + sent, self.before[host].failed + failed)
+        named = Counter({f"{host} {what}": count for what, count in failed.items()})
+        return Counts(self.before[host].sent + sent, self.before[host].failed + named)
 
     def revive(self) -> None:
         """Go on where a host was down in between, and the application with it."""

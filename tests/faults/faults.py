@@ -13,12 +13,10 @@ To add one, write a generator of a host: cause the fault, yield, undo it. Its na
 
 from __future__ import annotations
 
-import subprocess
-import time
 from typing import Any, Callable, Iterator, NamedTuple
 
 from consumers import BINARY, FILE
-from lab import ROOT, shell
+from lab import reboot, shell
 
 DROP_IN = "/run/systemd/system/haproxy.service.d/99-fault.conf"
 
@@ -66,7 +64,7 @@ def disk_full(host):
     shell(host, "umount /etc/haproxy")
 
 
-@fault(says="No space left on device")
+@fault()
 def tmp_full(host):
     fill(host, "/tmp")  # noqa: S108
     yield
@@ -83,7 +81,7 @@ def directory_read_only(host):
 # --- the binary
 
 
-@fault(says=r"/usr/sbin/haproxy' cannot be run: No such file")
+@fault(says="/usr/sbin/haproxy is not installed.*role haproxy does.*run this again")
 def binary_missing(host):
     shell(host, f"mv {BINARY} {BINARY}.away")
     yield
@@ -127,6 +125,17 @@ def port_taken(host):
     shell(host, "systemctl stop fault")
 
 
+@fault(
+    says="192.0.2.7:9999.*back on disk and serves|192.0.2.7:9999.*no address of this host",
+    extra="\nlisten more\n    mode tcp\n    bind 192.0.2.7:9999\n",
+    timeout=5,
+)
+def address_of_another_host(host):
+    shell(host, "! ip -oneline address | grep -w 192.0.2.7")
+    yield
+    shell(host, "ip address add 192.0.2.7/32 dev lo")
+
+
 # --- the reload
 
 
@@ -143,7 +152,8 @@ def reload_fails(host):
 
 @fault(says="did not end within 3 s.*back on disk and serves", timeout=3)
 def reload_hangs(host):
-    yield from drop_in(host, "[Service]\nExecReload=\nExecReload=/bin/sleep 60\n")
+    yield from drop_in(host, "[Service]\nExecReload=\nExecReload=/bin/sleep 61\n")
+    shell(host, "pkill -f '^/bin/sleep 61'")
 
 
 @fault(says="still answers|the process runs .*back on disk and serves", timeout=3)
@@ -151,7 +161,7 @@ def reload_does_nothing(host):
     yield from drop_in(host, "[Service]\nExecReload=\nExecReload=/bin/true\n")
 
 
-@fault(costs=True)
+@fault(says="did not come up.*back on disk and serves", costs=True)
 def reload_kills_the_process(host):
     yield from drop_in(host, "[Service]\nExecReload=\nExecReload=/bin/kill -KILL $MAINPID\n")
 
@@ -176,7 +186,7 @@ def unit_stopped(host):
     yield
 
 
-@fault(costs=True)
+@fault(costs=True, timeout=5)
 def processes_hang(host):
     shell(host, "pkill --signal STOP -x haproxy")
     yield
@@ -189,14 +199,16 @@ def stats_socket_gone(host):
 
 
 @fault(costs=True)
-def container_restarted(host):
-    subprocess.run([str(ROOT / "molecule/lab/podman"), "restart", f"hamesh-{host}"], check=True, capture_output=True)
-    for _ in range(60):
-        try:
-            shell(host, "systemctl is-system-running --wait | grep -q running")
-            break
-        except RuntimeError:
-            time.sleep(0.5)
+def host_rebooted(host):
+    reboot(host)
+    yield
+
+
+@fault(costs=True)
+def host_rebooted_with_a_file_cut_to_half(host):
+    """The sidecar does not come up by itself."""
+    shell(host, f"truncate -s $(($(stat -c %s {FILE}) / 2)) {FILE}")
+    reboot(host)
     yield
 
 

@@ -6,13 +6,11 @@ Each fault is caused on all consumers at the same time, under continuous request
 from __future__ import annotations
 
 import contextlib
-import itertools
 import re
-import signal
 
 import pytest
-from conftest import Row
-from consumers import HOSTS, STOPPABLE, Generation, apply, assert_runs, converge, everywhere, points, states, stop_at
+from conftest import Row, short
+from consumers import HOSTS, Generation, apply, assert_runs, converge, everywhere
 from faults import FAULTS
 
 
@@ -24,12 +22,6 @@ def caused(fault):
         undo.callback(lambda: everywhere(lambda host: faults[host].__exit__(None, None, None)))
         everywhere(lambda host: faults[host].__enter__())
         yield
-
-
-def short(text):
-    """The beginning of a message, without what differs from run to run."""
-    text = " ".join(re.sub(r"\b[0-9a-f]{12}\b|\b\d{3,}\b", "…", text).split())
-    return text if len(text) <= 120 else f"{text[:119]}…"
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)

@@ -6,18 +6,17 @@ continuous requests, and mends what is left with one run.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
 import signal
 import subprocess
-import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
-from conftest import Row
+from conftest import Row, short
 from consumers import (
     ALL,
     HOSTS,
@@ -30,11 +29,12 @@ from consumers import (
     points,
     states,
     stop_at,
+    wait_for_stop,
 )
-from lab import ROOT, ad_hoc, shell, start
+from lab import ad_hoc, reboot, shell, start
 
 KILLED = 128 + signal.SIGKILL
-NOWHERE = "\nlisten nowhere\n    mode tcp\n    bind 192.0.2.7:9999\n"  # passes the check: no address of this host
+CLOSED = "\nlisten closed\n    mode tcp\n    disabled\n    bind 127.0.0.1:9999\n"  # runs, and its proof fails
 RELOAD = "start systemctl reload"
 
 
@@ -67,9 +67,21 @@ def spread(way):
     ]
 
 
-def left(states):
-    """How many files of each name there are; generations are all of one name."""
-    return {host: Counter(re.sub("[0-9a-f]{12}", "GENERATION", name) for name in state.names) for host, state in states}
+def left():
+    """How many files of each name there are on a host; kept generations are all of one name."""
+    return {
+        host: Counter(re.sub("[0-9]*-?[0-9a-f]{12}", "GENERATION", name) for name in state.names)
+        for host, state in states().items()
+    }
+
+
+@contextlib.contextmanager
+def nothing_piles_up():
+    before = left()
+    yield
+    for host, after in left().items():
+        assert set(after) <= set(before[host]), host
+        assert max(after.values()) <= 10, host
 
 
 class Sweep:
@@ -116,7 +128,7 @@ class Sweep:
         now = self.traffic.counts(host)
         failed = now.failed - asked.failed
         self.killed.append(point)
-        self.problems.update({f"{what}: {host}, after {point}": count for what, count in failed.items()})
+        self.problems.update({f"{what}, after {point}": count for what, count in failed.items()})
         name = f"killed at {' > '.join(point.split(' > ')[-2:])}"
         self.table.rows.append(Row(name, now.sent - asked.sent, sum(failed.values()), str(runs), host))
 
@@ -141,24 +153,120 @@ def sweep(traffic, table, weighed):
 
 
 def test_a_run_killed_anywhere_is_mended_by_the_next(sweep, way):
-    before = left(states().items())
-    sweep.run(spread(way))
-    after = left(states().items())
+    with nothing_piles_up():
+        sweep.run(spread(way))
     assert not sweep.problems, "\n".join(sweep.problems)
     assert len(set(sweep.killed)) >= 30
-    assert {host: after[host] - before[host] for host in HOSTS} == dict.fromkeys(HOSTS, Counter())
 
 
 def test_a_roll_back_killed_anywhere_is_mended_by_the_next(sweep, old):
-    before = left(states().items())
-    way = record(Generation(NOWHERE), timeout=3)
+    way = record(Generation(CLOSED), timeout=3)
     back = {host: [point for point in names if "_roll_back" in point] for host, names in way.items()}
-    sweep.run(spread(back), NOWHERE, timeout=3)
-    after = left(states().items())
+    with nothing_piles_up():
+        sweep.run(spread(back), CLOSED, timeout=3)
     assert not sweep.problems, "\n".join(sweep.problems)
     assert len(set(sweep.killed)) >= 10
-    assert {host: after[host] - before[host] for host in HOSTS} == dict.fromkeys(HOSTS, Counter())
 
 
-def test_a_reboot_between_swap_and_reload_ends_with_the_new_generation(way, traffic, table):
-    pass
+# --- a run that meets another one, or a reboot
+
+
+class Round:
+    """What happens to all consumers under continuous requests, and its row in the table."""
+
+    def __init__(self, traffic, table):
+        self.traffic = traffic
+        self.table = table
+
+    def end(self, name, new, said, costs=False):
+        """One run converges."""
+        runs = "never"
+        try:
+            runs = converge(new)
+        finally:
+            sent, failed = self.traffic.stop()
+            self.table.rows.append(Row(name, sent, sum(failed.values()), str(runs), short(said)))
+        assert runs == 1
+        assert costs or not failed, failed
+
+
+@pytest.fixture
+def a_round(traffic, table):
+    return Round(traffic, table)
+
+
+@contextlib.contextmanager
+def meanwhile(*arguments, **options):
+    """A run in the background, from when it stops on all hosts."""
+    with ThreadPoolExecutor() as pool:
+        future = pool.submit(apply, *arguments, **options)
+        wait_for_stop()
+        yield future
+
+
+def test_a_reboot_between_swap_and_reload_ends_with_the_new_generation(way, a_round):
+    new = Generation()
+    stop_at(first(way, RELOAD))
+    apply(new, *STOPPABLE)
+    everywhere(reboot)
+    a_round.traffic.revive()
+    assert_runs(new)
+    a_round.end("killed before the reload, then rebooted", new, "", costs=True)
+
+
+def test_a_second_run_that_will_not_wait_names_the_first(way, a_round):
+    new = Generation()
+    stop_at(first(way, RELOAD), seconds="6")
+    with meanwhile(new, *STOPPABLE) as first_run:
+        second = apply(Generation(), timeout=1)
+        for result in second.last.values():
+            assert re.search(r"Another run holds /run/lock/hamesh.lock: pid \d+.*Wait for it", result["msg"])
+    assert first_run.result().code == 0, first_run.result().output
+    assert_runs(new)
+    a_round.end("two runs, the second does not wait", new, second.last[HOSTS[0]]["msg"])
+
+
+def test_a_second_run_waits_for_the_first_and_wins(way, a_round):
+    new = Generation()
+    stop_at(first(way, RELOAD), seconds="3")
+    with meanwhile(Generation(), *STOPPABLE) as first_run:
+        second = apply(new)
+    assert (first_run.result().code, second.code) == (0, 0)
+    assert_runs(new)
+    a_round.end("two runs, the second waits", new, "ok")
+
+
+def test_two_runs_at_the_same_moment_end_with_one_of_their_generations(old, a_round):
+    one, other = Generation(), Generation()
+    with ThreadPoolExecutor() as pool:
+        runs = list(pool.map(apply, (one, other)))
+    assert [run.code for run in runs] == [0, 0], [run.output for run in runs]
+    for host, state in states().items():
+        assert (state.file, state.running) in [(g.texts[host], g.description(host)) for g in (one, other)]
+    a_round.end("two runs at the same moment", other, "ok")
+
+
+def test_two_runs_of_the_same_generation_change_it_once(old, a_round):
+    new = Generation()
+    with ThreadPoolExecutor() as pool:
+        runs = list(pool.map(apply, (new, new)))
+    assert [run.code for run in runs] == [0, 0], [run.output for run in runs]
+    for host in HOSTS:
+        assert sorted(run.last[host]["changed"] for run in runs) == [False, True]
+    a_round.end("two runs of the same generation", new, "ok")
+
+
+def test_a_controller_that_is_killed_leaves_what_one_run_mends(way, a_round):
+    new = Generation()
+    stop_at(first(way, RELOAD), seconds="3")
+    with start(*ad_hoc(ALL, "haproxy_apply", *STOPPABLE, content=new.lookup)) as controller:
+        wait_for_stop()
+        for pid in descendants(controller.pid):
+            os.kill(pid, signal.SIGKILL)
+    a_round.end("controller killed before the reload", new, "")
+
+
+def descendants(pid):
+    """A process and all that it started."""
+    children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True).stdout
+    return [pid, *(one for child in children.split() for one in descendants(int(child)))]

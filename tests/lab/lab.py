@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -150,6 +151,18 @@ class Requests:
             self.process.stdin.close()
         self.process.wait(60)
         self.reader.join()
+
+
+def reboot(host: str) -> None:
+    """Restart a lab host, as cutting its power for a moment would, and wait until it has started what it starts."""
+    command = [str(ROOT / "molecule/lab/podman"), "restart", "--time", "0", f"hamesh-{host}"]
+    subprocess.run(command, check=True, capture_output=True)
+    for _ in range(60):
+        with contextlib.suppress(RuntimeError):  # until it answers
+            if shell(host, "systemctl is-system-running --wait || true").strip() in ("running", "degraded"):
+                return
+        time.sleep(0.5)
+    raise RuntimeError(f"{host} does not come back")
 
 
 def remove(host: str) -> None:

@@ -12,7 +12,7 @@ import sys
 
 FILE = pathlib.Path("/etc/haproxy/haproxy.cfg")
 # Where something could be left behind, and what Ansible, systemd and applications have there.
-PLACES = ("/etc/haproxy", "/run", "/tmp", "/var/lib/haproxy", "/var/lib/hamesh", "/var/tmp")
+PLACES = ("/etc/haproxy", "/run", "/tmp", "/var/lib/haproxy", "/var/lib/hamesh", "/var/tmp")  # noqa: S108
 FOREIGN = re.compile(r"/run/(systemd|sudo|user|log|credentials|mount)/|.*/(ansible_|systemd-private)")
 
 
