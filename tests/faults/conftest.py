@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
 import time
+from dataclasses import dataclass
 from typing import Any, Iterator, NamedTuple
 
 import consumers
@@ -39,7 +41,7 @@ class Table:
         return [f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths))} |" for row in cells]
 
 
-def short(text):
+def short(text: str) -> str:
     """The beginning of a message, without what differs from run to run."""
     text = " ".join(re.sub(r"\b[0-9a-f]{12}\b|\b\d{3,}\b", "…", text).split())
     return text if len(text) <= 120 else f"{text[:119]}…"
@@ -48,9 +50,26 @@ def short(text):
 TABLE = Table()
 
 
-@pytest.fixture
-def table() -> Table:
-    return TABLE
+@dataclass
+class Trial:
+    """One fault under continuous requests: a test sets what the run said, and how many runs it took to converge."""
+
+    traffic: Traffic
+    said: str = ""
+    runs: int = 0
+
+
+@contextlib.contextmanager
+def trial(name: str, costs: bool = False) -> Iterator[Trial]:
+    """A row of the table, also where the test fails. One run must be enough, and no request fail that need not."""
+    now = Trial(Traffic())
+    try:
+        yield now
+    finally:
+        sent, failed = now.traffic.stop()
+        TABLE.rows.append(Row(name, sent, sum(failed.values()), str(now.runs or "never"), short(now.said)))
+    assert now.runs == 1
+    assert costs or not failed, failed
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -59,6 +78,7 @@ def lab() -> Iterator[None]:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends this, its faults are undone
     consumers.prepare()
     yield
+    consumers.weigh("100%")
     consumers.clean()
     mended = playbook("site.yml", "--limit", ",".join(HOSTS))
     assert mended.code == 0, mended.output
@@ -70,13 +90,6 @@ def old() -> Generation:
     if not Generation.proven:
         consumers.converge(Generation())
     return Generation.proven
-
-
-@pytest.fixture
-def traffic() -> Iterator[Traffic]:
-    requests = Traffic()
-    yield requests
-    requests.stop()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -18,7 +18,7 @@ FILE = "/etc/haproxy/haproxy.cfg"
 BINARY = "/usr/sbin/haproxy"
 THERE = "/var/lib/hamesh-faults"  # on a host
 ON_HOST = Path(__file__).with_name("on_host")
-RATE = 100  # requests a second on each host
+RATE = 60  # requests a second on each host
 
 
 def everywhere(function: Callable[[str], Any]) -> dict[str, Any]:
@@ -85,9 +85,10 @@ def states(binary: str = BINARY) -> dict[str, State]:
 def assert_runs(generation: Generation, binary: str = BINARY) -> None:
     """Running = file = wanted, and the file is valid: for the binary, where it can be asked."""
     for host, state in states(binary).items():
-        assert state.valid, host
-        assert state.file == generation.texts[host], host
-        assert state.running == generation.description(host), host
+        wanted = generation.description(host)
+        assert state.running == wanted, f"{host} runs '{state.running}', not '{wanted}'"
+        assert state.valid, f"{host}: {binary} does not take the file"
+        assert state.file == generation.texts[host], f"{host} runs '{wanted}', and its file is another:\n{state.file}"
 
 
 def converge(generation: Generation, most: int = 3) -> int:
@@ -101,6 +102,16 @@ def converge(generation: Generation, most: int = 3) -> int:
     assert (again.code, again.changed) == (0, set()), again.output
     Generation.proven = generation
     return runs
+
+
+def weigh(weight):
+    """Set a weight by hand at run time, as an operator does."""
+    ask = "import socket; c = socket.socket(socket.AF_UNIX); c.connect('/run/haproxy/admin.sock');"
+    everywhere(
+        lambda host: shell(
+            host, f"python3 -c \"{ask} c.sendall(b'set weight page_cache/data1 {weight}\\\\n'); c.recv(99)\""
+        )
+    )
 
 
 # --- a run that is stopped on its way

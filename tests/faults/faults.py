@@ -168,7 +168,7 @@ def reload_does_nothing(host):
 
 @fault(says="did not come up.*back on disk and serves", costs=True)
 def reload_kills_the_process(host):
-    yield from drop_in(host, "[Service]\nExecReload=\nExecReload=/bin/kill -KILL $MAINPID\n")
+    yield from drop_in(host, "[Service]\nExecReload=\nExecReload=/bin/sh -c 'kill -KILL $MAINPID; sleep 2'\n")
 
 
 # --- the process
@@ -258,11 +258,6 @@ def edited_under_the_same_generation(host):
 
 @fault()
 def truncated_to_half(host):
-    yield from edit(host, "truncate -s $(($(stat -c %s {0}) / 2)) {0}")
-
-
-@fault(same=True)
-def truncated_to_half_of_what_runs(host):
     yield from edit(host, "truncate -s $(($(stat -c %s {0}) / 2)) {0}")
 
 

@@ -9,7 +9,7 @@ import contextlib
 import re
 
 import pytest
-from conftest import Row, short
+from conftest import trial
 from consumers import HOSTS, Generation, apply, assert_runs, converge, everywhere
 from faults import FAULTS
 
@@ -25,22 +25,16 @@ def caused(fault):
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_a_fault_is_survived_and_one_run_mends_it(fault, old, traffic, table):
+def test_a_fault_is_survived_and_one_run_mends_it(fault, old):
     new = old if fault.same else Generation(fault.extra)
-    runs, said = "never", ""
-    try:
+    with trial(fault.name, fault.costs) as now:
         with caused(fault):
-            traffic.revive()
+            now.traffic.revive()
             run = apply(new, **fault.options)
-            said = run.result(HOSTS[0]).get("msg", "ok")
+            now.said = run.result(HOSTS[0]).get("msg", "ok")
             for host, result in run.last.items():
-                assert result.get("failed", False) is bool(fault.says), (host, result)
-                assert re.search(fault.says, result.get("msg", ""), re.DOTALL), (host, result)
+                assert result.get("failed", False) is bool(fault.says), (host, result.get("msg"))
+                assert re.search(fault.says, result.get("msg", ""), re.DOTALL), (host, result["msg"])
             if not fault.costs:
                 assert_runs(old if fault.says else new, binary="")  # which may be what is broken
-        runs = converge(Generation() if fault.extra else new)
-    finally:
-        sent, failed = traffic.stop()
-        table.rows.append(Row(fault.name, sent, sum(failed.values()), str(runs), short(said)))
-    assert runs == 1
-    assert fault.costs or not failed, failed
+        now.runs = converge(Generation() if fault.extra else new)

@@ -16,12 +16,13 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import Row, short
+from conftest import TABLE, Row, trial
 from consumers import (
     ALL,
     HOSTS,
     STOPPABLE,
     Generation,
+    Traffic,
     apply,
     assert_runs,
     converge,
@@ -30,8 +31,9 @@ from consumers import (
     states,
     stop_at,
     wait_for_stop,
+    weigh,
 )
-from lab import ad_hoc, reboot, shell, start
+from lab import ad_hoc, reboot, start
 
 KILLED = 128 + signal.SIGKILL
 CLOSED = "\nlisten closed\n    mode tcp\n    disabled\n    bind 127.0.0.1:9999\n"  # runs, and its proof fails
@@ -46,7 +48,8 @@ def way(old):
 
 
 def record(generation, **options):
-    """The points of a run to its end."""
+    """The points of a run to its end, with something that was set by hand and is to be set again."""
+    weigh("50%")
     stop_at({})
     apply(generation, *STOPPABLE, **options)
     return points()
@@ -80,24 +83,13 @@ def nothing_piles_up():
         assert len([name for name in state.names if KEPT in name]) <= 10, host
 
 
-def weigh(weight):
-    """Set by hand, as an operator does."""
-    ask = "import socket; c = socket.socket(socket.AF_UNIX); c.connect('/run/haproxy/admin.sock');"
-    everywhere(
-        lambda host: shell(
-            host, f"python3 -c \"{ask} c.sendall(b'set weight page_cache/data1 {weight}\\\\n'); c.recv(99)\""
-        )
-    )
-
-
 class Sweep:
     """Runs that are killed, one after the other, at all points of a way."""
 
     name = "killed"
 
-    def __init__(self, traffic, table):
+    def __init__(self, traffic):
         self.traffic = traffic
-        self.table = table
         self.killed: list[str] = []
         self.problems: Counter[str] = Counter()
 
@@ -143,13 +135,14 @@ class Sweep:
         self.killed.append(point)
         self.problems.update({f"{what}, after {point}": count for what, count in failed.items()})
         name = f"{self.name} at {' > '.join(point.split(' > ')[-2:])}"
-        self.table.rows.append(Row(name, now.sent - asked.sent, sum(failed.values()), str(runs), f"({host})"))
+        TABLE.rows.append(Row(name, now.sent - asked.sent, sum(failed.values()), str(runs), f"({host})"))
 
 
 @pytest.fixture
-def sweep(traffic, table, old):
-    yield Sweep(traffic, table)
-    weigh("100%")
+def sweep(old):
+    traffic = Traffic()
+    yield Sweep(traffic)
+    traffic.stop()
 
 
 def test_a_run_killed_anywhere_is_mended_by_the_next(sweep, way):
@@ -187,30 +180,6 @@ def test_a_run_killed_anywhere_after_one_that_had_reloaded_is_mended_by_the_next
 # --- a run that meets another one, or a reboot
 
 
-class Round:
-    """What happens to all consumers under continuous requests, and its row in the table."""
-
-    def __init__(self, traffic, table):
-        self.traffic = traffic
-        self.table = table
-
-    def end(self, name, new, said, costs=False):
-        """One run converges."""
-        runs = "never"
-        try:
-            runs = converge(new)
-        finally:
-            sent, failed = self.traffic.stop()
-            self.table.rows.append(Row(name, sent, sum(failed.values()), str(runs), short(said)))
-        assert runs == 1
-        assert costs or not failed, failed
-
-
-@pytest.fixture
-def a_round(traffic, table):
-    return Round(traffic, table)
-
-
 @contextlib.contextmanager
 def meanwhile(*arguments, **options):
     """A run in the background, from when it stops on all hosts."""
@@ -220,66 +189,73 @@ def meanwhile(*arguments, **options):
         yield future
 
 
-def test_a_reboot_between_swap_and_reload_ends_with_the_new_generation(way, a_round):
+def test_a_reboot_between_swap_and_reload_ends_with_the_new_generation(way):
     new = Generation()
-    stop_at(first(way, RELOAD))
-    apply(new, *STOPPABLE)
-    everywhere(reboot)
-    a_round.traffic.revive()
-    assert_runs(new)
-    a_round.end("killed before the reload, then rebooted", new, "", costs=True)
+    with trial("killed before the reload, then rebooted", costs=True) as now:
+        stop_at(first(way, RELOAD))
+        apply(new, *STOPPABLE)
+        everywhere(reboot)
+        now.traffic.revive()
+        assert_runs(new)
+        now.runs = converge(new)
 
 
-def test_a_second_run_that_will_not_wait_names_the_first(way, a_round):
+def test_a_second_run_that_will_not_wait_names_the_first(way):
     new = Generation()
-    stop_at(first(way, RELOAD), seconds="6")
-    with meanwhile(new, *STOPPABLE) as first_run:
-        second = apply(Generation(), timeout=1)
+    with trial("two runs, the second does not wait") as now:
+        stop_at(first(way, RELOAD), seconds="6")
+        with meanwhile(new, *STOPPABLE) as first_run:
+            second = apply(Generation(), timeout=1)
+        now.said = second.last[HOSTS[0]]["msg"]
         for result in second.last.values():
-            assert re.search(r"Another run holds /run/lock/hamesh.lock: pid \d+.*Wait for it", result["msg"])
-    assert first_run.result().code == 0, first_run.result().output
-    assert_runs(new)
-    a_round.end("two runs, the second does not wait", new, second.last[HOSTS[0]]["msg"])
+            assert re.search(r"Another run holds \S+: pid \d+.*Wait for it", result["msg"])
+        assert first_run.result().code == 0, first_run.result().output
+        assert_runs(new)
+        now.runs = converge(new)
 
 
-def test_a_second_run_waits_for_the_first_and_wins(way, a_round):
+def test_a_second_run_waits_for_the_first_and_wins(way):
     new = Generation()
-    stop_at(first(way, RELOAD), seconds="3")
-    with meanwhile(Generation(), *STOPPABLE) as first_run:
-        second = apply(new)
-    assert (first_run.result().code, second.code) == (0, 0)
-    assert_runs(new)
-    a_round.end("two runs, the second waits", new, "ok")
+    with trial("two runs, the second waits") as now:
+        stop_at(first(way, RELOAD), seconds="3")
+        with meanwhile(Generation(), *STOPPABLE) as first_run:
+            second = apply(new)
+        assert (first_run.result().code, second.code) == (0, 0)
+        assert_runs(new)
+        now.runs = converge(new)
 
 
-def test_two_runs_at_the_same_moment_end_with_one_of_their_generations(old, a_round):
+def test_two_runs_at_the_same_moment_end_with_one_of_their_generations(old):
     one, other = Generation(), Generation()
-    with ThreadPoolExecutor() as pool:
-        runs = list(pool.map(apply, (one, other)))
-    assert [run.code for run in runs] == [0, 0], [run.output for run in runs]
-    for host, state in states().items():
-        assert (state.file, state.running) in [(g.texts[host], g.description(host)) for g in (one, other)]
-    a_round.end("two runs at the same moment", other, "ok")
+    with trial("two runs at the same moment") as now:
+        with ThreadPoolExecutor() as pool:
+            runs = list(pool.map(apply, (one, other)))
+        assert [run.code for run in runs] == [0, 0], [run.output for run in runs]
+        for host, state in states().items():
+            assert (state.file, state.running) in [(each.texts[host], each.description(host)) for each in (one, other)]
+        now.runs = converge(other)
 
 
-def test_two_runs_of_the_same_generation_change_it_once(old, a_round):
+def test_two_runs_of_the_same_generation_change_it_once(old):
     new = Generation()
-    with ThreadPoolExecutor() as pool:
-        runs = list(pool.map(apply, (new, new)))
-    assert [run.code for run in runs] == [0, 0], [run.output for run in runs]
-    for host in HOSTS:
-        assert sorted(run.last[host]["changed"] for run in runs) == [False, True]
-    a_round.end("two runs of the same generation", new, "ok")
+    with trial("two runs of the same generation") as now:
+        with ThreadPoolExecutor() as pool:
+            runs = list(pool.map(apply, (new, new)))
+        assert [run.code for run in runs] == [0, 0], [run.output for run in runs]
+        for host in HOSTS:
+            assert sorted(run.last[host]["changed"] for run in runs) == [False, True]
+        now.runs = converge(new)
 
 
-def test_a_controller_that_is_killed_leaves_what_one_run_mends(way, a_round):
+def test_a_controller_that_is_killed_leaves_what_one_run_mends(way):
     new = Generation()
-    stop_at(first(way, RELOAD), seconds="3")
-    with start(*ad_hoc(ALL, "haproxy_apply", *STOPPABLE, content=new.lookup)) as controller:
-        wait_for_stop()
-        for pid in descendants(controller.pid):
-            os.kill(pid, signal.SIGKILL)
-    a_round.end("controller killed before the reload", new, "")
+    with trial("controller killed before the reload") as now:
+        stop_at(first(way, RELOAD), seconds="3")
+        with start(*ad_hoc(ALL, "haproxy_apply", *STOPPABLE, content=new.lookup)) as controller:
+            wait_for_stop()
+            for pid in descendants(controller.pid):
+                os.kill(pid, signal.SIGKILL)
+        now.runs = converge(new)
 
 
 def descendants(pid):
