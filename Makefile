@@ -29,6 +29,7 @@ fuzz: .venv/done ## Compile 100,000 inventories at random; FUZZ_SEED=N replays, 
 
 lab: .venv/done ## Roll out on real hosts, twice, and try what can go wrong
 	molecule test --scenario-name default
+	molecule test --scenario-name faults
 
 mutate: .venv/done ## Break the product on purpose, place by place, and see a test fail each time
 	ansible-playbook -i molecule/inventory molecule/default/create.yml molecule/default/prepare.yml site.yml

@@ -1,20 +1,23 @@
 """Run on a consumer: call services through the sidecar as an application would, and say who answered.
 
-Standard input: {"services": {name: [mode, local_port]}, "requests": N, "seconds": S}. Each service gets N
-requests, one connection each, spread over S seconds. Standard output: {service: {answer: count}}, where an
+Standard input: one line {"services": {name: [mode, local_port]}, "requests": N, "pause": S, "timeout": S}. Each
+service gets N requests, one connection each, with a pause after each round; where N is null, until standard
+input is closed. Standard output: {service: {answer: count}}, a line each second and one at the end, where an
 answer is "SERVICE@HOST", or "failed: why".
 """
 
 import collections
 import http.client
+import itertools
 import json
+import select
 import socket
 import sys
 import time
 
 
-def ask_http(port, number):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+def ask_http(port, number, timeout):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     connection.request("GET", f"/{number}")
     response = connection.getresponse()
     body = response.read()
@@ -24,8 +27,8 @@ def ask_http(port, number):
     return f"{answer['service']}@{answer['host']}"
 
 
-def ask_redis(service, port):
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+def ask_redis(service, port, timeout):
+    with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
         connection.sendall(b"GET hamesh:host\r\n")
         answer = connection.makefile("rb")
         if not answer.readline().startswith(b"$"):
@@ -33,18 +36,34 @@ def ask_redis(service, port):
         return f"{service}@{answer.readline().decode().strip()}"
 
 
+def is_enough(order, number):
+    """Pause, and say whether that was the last round."""
+    if order["requests"] is not None:
+        time.sleep(order["pause"])
+        return number == order["requests"]
+    return bool(select.select([sys.stdin], [], [], order["pause"])[0])
+
+
 def main():
-    order = json.load(sys.stdin)
+    order = json.loads(sys.stdin.readline())
     answers = {service: collections.Counter() for service in order["services"]}
-    for number in range(order["requests"]):
+    shown = time.monotonic()
+    for number in itertools.count(1):
         for service, (mode, port) in order["services"].items():
             try:
-                answer = ask_http(port, number) if mode == "http" else ask_redis(service, port)
+                if mode == "http":
+                    answer = ask_http(port, number, order["timeout"])
+                else:
+                    answer = ask_redis(service, port, order["timeout"])
             except (OSError, ValueError, http.client.HTTPException) as error:
                 answer = f"failed: {error!r}"
             answers[service][answer] += 1
-        time.sleep(order["seconds"] / order["requests"])
-    json.dump(answers, sys.stdout)
+        if time.monotonic() > shown + 1:
+            shown = time.monotonic()
+            print(json.dumps(answers), flush=True)
+        if is_enough(order, number):
+            break
+    print(json.dumps(answers), flush=True)
 
 
 main()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
 import shutil
 import subprocess
 import tempfile
+import threading
+import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,25 +40,39 @@ class Run(NamedTuple):
         """The last result of a host."""
         return self.results[host][-1]
 
+    @property
+    def last(self) -> dict[str, dict[str, Any]]:
+        """The last result of each host."""
+        return {host: results[-1] for host, results in self.results.items()}
 
-def _ansible(*command: str) -> Run:
+
+def start(*command: str) -> subprocess.Popen[str]:
+    """Start Ansible, in a session of its own."""
     environment = {
         **os.environ,
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
         "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
         "ANSIBLE_LOAD_CALLBACK_PLUGINS": "true",
     }
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    )
+
+
+def _ansible(*command: str) -> Run:
+    with start(*command) as process:
+        stdout, stderr = process.communicate(timeout=900)
     try:
-        said = json.loads(done.stdout[done.stdout.index("{") :])
+        said = json.loads(stdout[stdout.index("{") :])
     except ValueError:
-        return Run(done.returncode, done.stdout + done.stderr, {}, {})
+        return Run(process.returncode, stdout + stderr, {}, {})
     results: dict[str, list[dict[str, Any]]] = {}
     for play in said["plays"]:
         for task in play["tasks"]:
             for host, result in task["hosts"].items():
                 results.setdefault(host, []).append(result)
-    return Run(done.returncode, done.stdout + done.stderr, said["stats"], results)
+    return Run(process.returncode, stdout + stderr, said["stats"], results)
 
 
 def playbook(name: str, *arguments: str, inventory: Path = INVENTORY) -> Run:
@@ -62,8 +80,13 @@ def playbook(name: str, *arguments: str, inventory: Path = INVENTORY) -> Run:
 
 
 def module(host: str, name: str, *options: str, **arguments: Any) -> Run:
+    return _ansible(*ad_hoc(host, name, *options, **arguments))
+
+
+def ad_hoc(host: str, name: str, *options: str, **arguments: Any) -> list[str]:
+    """The words that run a module on a host, or on several with commas between them."""
     given = ["-a", json.dumps(arguments)] if arguments else []
-    return _ansible("ansible", "-i", str(INVENTORY), host, "-b", "-m", name, *given, *options)
+    return ["ansible", "-i", str(INVENTORY), host, "-b", "-m", name, *given, *options]
 
 
 def hosts() -> dict[str, str]:
@@ -75,13 +98,16 @@ def hosts() -> dict[str, str]:
     return found
 
 
-def shell(host: str, command: str, given: str = "", address: str = "") -> str:
-    """What a command printed on a host, run as root. Fails where the command does."""
+def _on_host(host: str, command: str, address: str = "") -> list[str]:
+    """The words that run a command on a host, as root."""
     options = ["-o", "UserKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=no", "-o", "LogLevel=ERROR"]
     login = ["ssh", "-i", str(KEY), *options, f"ops@{address or hosts()[host]}"]
-    done = subprocess.run(
-        [*login, f"sudo bash -c {shlex.quote(command)}"], input=given, capture_output=True, text=True, timeout=300
-    )
+    return [*login, f"sudo bash -c {shlex.quote(command)}"]
+
+
+def shell(host: str, command: str, given: str = "", address: str = "") -> str:
+    """What a command printed on a host, run as root. Fails where the command does."""
+    done = subprocess.run(_on_host(host, command, address), input=given, capture_output=True, text=True, timeout=300)
     if done.returncode:
         raise RuntimeError(f"{host}: {command}: {done.stdout}{done.stderr}")
     return done.stdout
@@ -91,9 +117,52 @@ def ask(
     host: str, services: dict[str, tuple[str, int]], requests: int, seconds: float = 0.0
 ) -> dict[str, dict[str, int]]:
     """Who answered a consumer's requests, by service: see ask.py."""
-    order = json.dumps({"services": services, "requests": requests, "seconds": seconds})
+    order = {"services": services, "requests": requests, "pause": seconds / requests, "timeout": 30}
     # The program comes by the command line, the order by standard input.
-    return json.loads(shell(host, f"python3 -c {shlex.quote(ASK)}", order))
+    said = shell(host, f"python3 -c {shlex.quote(ASK)}", json.dumps(order))
+    return json.loads(said.splitlines()[-1])
+
+
+class Requests:
+    """Continuous requests through a consumer's sidecar until stopped: `rate` a second, over all of `services`."""
+
+    def __init__(self, host: str, services: dict[str, tuple[str, int]], rate: float) -> None:
+        self.answers: dict[str, dict[str, int]] = {}
+        order = {"services": services, "requests": None, "pause": len(services) / rate, "timeout": 5}
+        command = _on_host(host, f"exec python3 -c {shlex.quote(ASK)}")
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        self.reader = threading.Thread(target=self._read)
+        self.reader.start()
+
+    def _read(self) -> None:
+        for line in self.process.stdout:
+            self.answers = json.loads(line)
+
+    def counts(self) -> tuple[int, Counter[str]]:
+        """How many were sent, and the failed ones by service and reason; a second old while they go on."""
+        given = [(service, *answer) for service, answers in self.answers.items() for answer in answers.items()]
+        failed = {f"{service} {answer}": count for service, answer, count in given if answer.startswith("failed")}
+        return sum(count for *_, count in given), Counter(failed)
+
+    def stop(self) -> None:
+        with contextlib.suppress(BrokenPipeError):  # it went with its host
+            self.process.stdin.close()
+        self.process.wait(60)
+        self.reader.join()
+
+
+def reboot(host: str) -> None:
+    """Restart a lab host, as cutting its power for a moment would, and wait until it has started what it starts."""
+    command = [str(ROOT / "molecule/lab/podman"), "restart", "--time", "0", f"hamesh-{host}"]
+    subprocess.run(command, check=True, capture_output=True)
+    for _ in range(60):
+        with contextlib.suppress(RuntimeError):  # until it answers
+            if shell(host, "systemctl is-system-running --wait || true").strip() in ("running", "degraded"):
+                return
+        time.sleep(0.5)
+    raise RuntimeError(f"{host} does not come back")
 
 
 def remove(host: str) -> None:
