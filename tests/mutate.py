@@ -169,7 +169,7 @@ MUTATIONS = [
         f"{HAMESH}/transaction.py",
         "            if faults:\n                said",
         "            if acted.code:\n                said",
-        f"{APPLY} -k cannot_bind and web1",
+        f"{APPLY} -k cannot_be_proven and web1",
     ),
     Mutation(
         "the process is not asked where the file is right",

@@ -228,17 +228,25 @@ class Transaction:
             )
 
     def _errors(self, verdict: Verdict) -> list[dict[str, Any]]:
+        """What keeps the text from running here. Addresses are tried, too: HAProxy would do so for two seconds,
+        in which the old process does not listen either."""
         ours = set(self.unit.pids())
         holders = listening({bind.port for bind in self.wanted.binds})
         lines = self.wanted.text.split("\n")
         errors = list(verdict.errors)
         for bind in self.wanted.binds:
             here = [holder for holder in holders if holder.port == bind.port and holder.address in ("", bind.address)]
-            if any(holder.pid in ours for holder in here) or _free(bind.address, bind.port):
+            line = lines[bind.line - 1].strip()
+            if any(holder.pid in ours for holder in here) or line.endswith(" transparent"):
                 continue
-            by = f" by {here[0]}" if here else ""
-            why = f"{bind} is in use{by}, so {bind.proxy} cannot listen there; stop that, or choose another port"
-            errors.append({"line": bind.line, "text": lines[bind.line - 1].strip(), "why": why, "first_rejected": ""})
+            refused = _cannot_bind(bind.address, bind.port)
+            if refused == errno.EADDRINUSE:
+                by = f" by {here[0]}" if here else ""
+                why = f"{bind} is in use{by}, so {bind.proxy} cannot listen there; stop that, or choose another port"
+            elif refused:
+                why = f"{bind.proxy} cannot listen at {bind}: {os.strerror(refused)}; use an address of this host"
+            if refused:
+                errors.append({"line": bind.line, "text": line, "why": why, "first_rejected": ""})
         return errors
 
     def _change(self, before: Snapshot, same_file: bool, stale: bool) -> None:
@@ -401,16 +409,16 @@ def _most_files(pid: int) -> int:
     return int(limits.split("Max open files", 1)[1].split()[1])
 
 
-def _free(address: str, port: int) -> bool:
-    """Could somebody new listen there?"""
+def _cannot_bind(address: str, port: int) -> int:
+    """Why nobody new could listen there, as an errno; 0 where somebody could."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as attempt:
         attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             attempt.bind((address, port))
         except OSError as error:
-            return error.errno != errno.EADDRINUSE  # another failure is HAProxy's to report
-    return True
+            return error.errno or errno.EIO
+    return 0
 
 
 @contextlib.contextmanager
