@@ -108,7 +108,6 @@ class Unfinished:
         self.path = path
 
     def save(self, intents: dict[str, Intent], pid: int) -> None:
-        self.path.parent.mkdir(mode=0o700, exist_ok=True)
         write_whole(self.path, json.dumps(Change(pid, intents)), mode=0o600)
 
     def load(self) -> Change | None:

@@ -26,8 +26,7 @@ from .intent import Intent, Unfinished
 from .proof import ANSWER, Configuration
 from .runtime import RuntimeFailure
 
-LOCK = Path("/run/lock/hamesh.lock")
-RECORDS = Path("/run/hamesh")  # of what must outlive a killed run, and not the host
+RECORDS = Path("/run/hamesh")  # root's own: who is at work, and what must outlive a killed run, not the host
 POLL = 0.1  # seconds between two looks at a process that is coming up
 PREVIOUS = "previous"
 RUNNING = ("active", "reloading")
@@ -205,7 +204,10 @@ class Transaction:
         errors = self._errors(verdict)
         if errors:
             outcome.errors = errors
-            told = "; ".join(f"line {error['line']} [{error['text']}]: {error['why']}" for error in errors)
+            told = "; ".join(
+                (f"line {error['line']} [{error['text']}]: " if error["line"] else "") + error["why"]
+                for error in errors
+            )
             raise self._error(f"HAProxy {verdict.version or '(missing)'} here cannot run the configuration: {told}")
         if load != "loaded" and not self.dry_run:
             raise self._error(f"systemd has no {request.unit} to start ({load}); install HAProxy, or unmask it")
@@ -256,7 +258,8 @@ class Transaction:
             if not same_file:
                 self._swap(before)
         except OSError as error:
-            raise self._error(f"{_said(error)}; the file and the process are as they were") from error
+            told = f"{_said(error)}; the file and the process are as they were. Mend that and run this again"
+            raise self._error(told) from error
         if stale:
             acted, faults = self._bring_up(self.wanted, before)
             if faults:
@@ -359,7 +362,9 @@ class Transaction:
             )
         refused = self._finish(old)
         serves = f"The previous generation {old.generation or '(unnamed)'} is back on disk and serves"
-        return self._error(f"{failed}. {serves}" + (f", but {refused}" if refused else ""))
+        return self._error(
+            f"{failed}. {serves}{refused and f', but {refused}'}. Mend the new one and roll it out again"
+        )
 
     def _go_back(self, before: Snapshot) -> Configuration | None:
         """Put back what the process ran; else the newest file that the binary takes; else the newest there is."""
@@ -391,7 +396,8 @@ class Transaction:
 
 
 def _said(error: OSError) -> str:
-    return f"{error.filename} cannot be read or written: {error.strerror}"
+    advice = " (use become)" if error.errno in (errno.EACCES, errno.EPERM) and os.geteuid() else ""
+    return f"{error.filename} cannot be read or written: {error.strerror}{advice}"
 
 
 def _outgrown(show: dict[str, str]) -> bool:
@@ -424,7 +430,8 @@ def _cannot_bind(address: str, port: int) -> int:
 @contextlib.contextmanager
 def _lock(timeout: float, outcome: Outcome) -> Iterator[None]:
     """One run at a time on a host. The kernel frees the lock of an owner that died."""
-    with LOCK.open("a+") as file:
+    RECORDS.mkdir(mode=0o700, exist_ok=True)
+    with (RECORDS / "lock").open("a+") as file:
         deadline = time.monotonic() + timeout
         while True:
             try:
@@ -434,7 +441,9 @@ def _lock(timeout: float, outcome: Outcome) -> Iterator[None]:
                 if time.monotonic() >= deadline:
                     file.seek(0)
                     owner = file.read().strip() or "a process that does not say its name"
-                    raise ApplyError(f"Another run holds {LOCK}: {owner}. Wait for it, or end it.", outcome) from None
+                    raise ApplyError(
+                        f"Another run holds {file.name}: {owner}. Wait for it, or end it.", outcome
+                    ) from None
                 time.sleep(POLL)
         file.truncate(0)
         who = os.environ.get("SUDO_USER", "root")

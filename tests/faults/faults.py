@@ -228,7 +228,7 @@ def host_rebooted_with_a_file_cut_to_half(host):
 @fault(timeout=3)
 def lock_held_by_somebody_else(host):
     """Any user can lock a file that he can open: that is no run of ours."""
-    shell(host, "systemd-run --quiet --unit fault --uid nobody flock /run/lock/hamesh.lock sleep 600; sleep 0.5")
+    shell(host, "systemd-run --quiet --unit fault --uid nobody flock /run/hamesh/lock sleep 600; sleep 0.5")
     yield
     shell(host, "systemctl stop fault 2>/dev/null || true")
 

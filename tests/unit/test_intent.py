@@ -162,7 +162,7 @@ def test_a_process_that_is_gone_cannot_be_read(tmp_path):
 
 
 def test_the_record_of_a_change_outlives_the_run(tmp_path):
-    record = Unfinished(tmp_path / "made" / "record")
+    record = Unfinished(tmp_path / "record")
     assert record.load() is None
     found = {"app/a": Intent(("server", "a", "10.0.0.1:80"), 0, "maint")}
     record.save(found, 12)

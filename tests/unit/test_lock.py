@@ -25,7 +25,7 @@ time.sleep(60)
 @pytest.fixture
 def held(tmp_path, monkeypatch):
     """The lock in the hands of another process."""
-    monkeypatch.setattr(transaction, "LOCK", tmp_path / "lock")
+    monkeypatch.setattr(transaction, "RECORDS", tmp_path)
     holder = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path / "lock")], stdout=subprocess.PIPE)
     holder.stdout.readline()
     yield holder
