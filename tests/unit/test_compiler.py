@@ -86,6 +86,7 @@ def test_a_host_that_consumes_nothing_has_no_sidecar_and_needs_no_address():
         ({"redispatch": "maybe"}, "mesh_services.app.redispatch: 'maybe'", "true or false"),
         ({"limits": {"maxconn": "lots"}}, "mesh_services.app.limits.maxconn: 'lots'", "a whole number"),
         ({"locality": "rack"}, "mesh_services.app.locality: 'rack'", "one of none, zone"),
+        ({"stick": {"cookie": "A\n    bind :1"}}, "mesh_services.app.stick", "{cookie: NAME}"),
         ({"stick": {"cookie": "A; B"}}, "mesh_services.app.stick", "{cookie: NAME}"),
         ({"stick": {"cookie": "A"}, "mode": "tcp"}, "mesh_services.app.stick", "or mode http"),
         ({"min_ready": 1.5}, "mesh_services.app.min_ready: 1.5", "a number from 0 to 1"),
