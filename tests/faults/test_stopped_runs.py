@@ -72,10 +72,9 @@ def spread(way):
 
 
 @contextlib.contextmanager
+def nothing_piles_up():
     """No file is left that was not there before, but kept generations: the one that runs, five before it, and five
     that were set aside."""
-    """No file is left that was not there before, but kept generations: of those a few."""
-
     before = {host: set(state.names) for host, state in states().items()}
     yield
     for host, state in states().items():
