@@ -134,7 +134,6 @@ def compile_mesh(
         for host in sorted({host for group in service.consumers for host in members[group]}):
             consumed.setdefault(host, []).append(service)
     _ready(reader, allow_shrink, typed, pools)
-    _own_files(reader, sorted(consumed))
     sidecars = {host: _sidecar(reader, host, hosts[host], consumed[host], pools) for host in sorted(consumed)}
 
     if reader.all_mistakes():
@@ -275,17 +274,6 @@ def _ready(
             reader.mistakes.append(
                 f"mesh_services.{name}.pool: no host of group {shown(service.pool)} is ready, by its mesh_state or "
                 f"mesh_weight, so nobody would answer; make one ready, or name {name} in mesh_allow_shrink"
-            )
-
-
-def _own_files(reader: Reader, hosts: Sequence[str]) -> None:
-    """Some file systems do not tell case apart, and a node name has no colon."""
-    taken: dict[str, str] = {}
-    for host in hosts:
-        other = taken.setdefault(host.replace(":", "-").lower(), host)
-        if other != host:
-            reader.mistakes.append(
-                f"host {shown(host)}: its file or its node name would be that of host {shown(other)}; rename one"
             )
 
 

@@ -105,8 +105,8 @@ def service(value: Any) -> str:
 
 def host(value: Any) -> str:
     """A host's name: it names a server, a directory of the build and a node."""
-    if name(value) in RESERVED_HOSTS or value.startswith("."):
-        raise Wrong("a name that begins with no dot and is none of " + ", ".join(RESERVED_HOSTS))
+    if name(value) in RESERVED_HOSTS:
+        raise Wrong("another name than " + ", ".join(RESERVED_HOSTS))
     return str(value)
 
 

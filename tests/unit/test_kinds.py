@@ -65,7 +65,7 @@ def test_a_service_has_no_name_of_haproxy_itself(name):
     assert found[0].startswith(f"mesh_services: {name[:70]!r}"[:60])
 
 
-@pytest.mark.parametrize("name", ["FRONTEND", "BACKEND", "mesh.json", ".web", "..", "a/b", "a\nb", "a" * 201])
+@pytest.mark.parametrize("name", ["FRONTEND", "BACKEND", "mesh.json", ".", "..", "a/b", "a\nb", "a" * 201])
 @pytest.mark.parametrize("group", ["web", "app"])
 def test_a_host_has_a_name_that_is_one_server_and_one_directory(name, group):
     hosts = {**HOSTS, name: {"ansible_host": "10.20.0.9"}}
@@ -75,11 +75,10 @@ def test_a_host_has_a_name_that_is_one_server_and_one_directory(name, group):
     assert "\n" not in found[0]
 
 
-@pytest.mark.parametrize(("one", "other"), [("Web1", "web1"), ("a-b", "a:b")])
-def test_two_sidecars_do_not_share_a_directory_or_a_node_name(one, other):
-    hosts = {**HOSTS, one: {}, other: {}}
-    found = mistakes({"app": GOOD}, NETWORKS, hosts, {**GROUPS, "web": [one, other]})
-    assert found == [f"host {other!r}: its file or its node name would be that of host {one!r}; rename one"]
+def test_host_names_may_differ_little():
+    names = ("Web1", "web1", "a-b", "a:b", ".web")
+    hosts = {**HOSTS, **{name: {} for name in names}}
+    assert not mistakes({"app": GOOD}, NETWORKS, hosts, {**GROUPS, "web": [*GROUPS["web"], *names]})
 
 
 @pytest.mark.parametrize(
