@@ -494,3 +494,44 @@ def test_the_module_documents_its_options():
     assert {name: [option.get(fact) for fact in facts] for name, option in documented.items()} == {
         name: [argument.get(fact) for fact in facts] for name, argument in kvm_info.ARGUMENTS.items()
     }
+
+
+PLAY = """
+- hosts: localhost
+  gather_facts: false
+  vars:
+    ansible_python_interpreter: "{{ ansible_playbook_python }}"
+    kvm_guard_seconds: 0.1
+    kvm_guard_max_pause: 0
+    kvm_guard_maxconn: 1000000000
+    kvm_guard_mode: MODE
+  roles: [kvm_guard]
+  tasks: [{name: Roll, ansible.builtin.debug: {msg: rolled}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("mode", "goes_on", "warns"),
+    [("enforce", False, False), ("warn", True, True), ('"off"', True, False), ("off", True, False)],
+)
+def test_the_guard_stops_a_roll_or_warns_or_is_off(tmp_path, mode, goes_on, warns):
+    (tmp_path / "play.yml").write_text(PLAY.replace("MODE", mode))
+    run = subprocess.run(
+        ["ansible-playbook", "-c", "local", "-i", "localhost,", "--check", tmp_path / "play.yml"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+    )
+    output = " ".join((run.stdout + run.stderr).split())
+    assert (run.returncode == 0, "msg: rolled" in output) == (goes_on, goes_on), output
+    for finding in ("The longest scheduling pause in 0.1 s was", "maxconn asks for 32226563 MB"):
+        assert (finding in output) == (mode in ("enforce", "warn"))
+        assert (f"[WARNING]: {finding}" in output) == warns
+    assert ("The host is not fit to be rolled now" in output) == (mode == "enforce")
+
+
+def test_the_lab_only_warns():
+    text = (ROOT / "molecule/inventory/group_vars/all/kvm_guard.yml").read_text()
+    assert yaml.safe_load(text) == {"kvm_guard_mode": "warn"}
