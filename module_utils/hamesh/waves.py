@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Callable, Mapping, NamedTuple, Sequence
 
 from . import kinds
@@ -54,7 +55,7 @@ class Pool:
     down: frozenset[str] = frozenset()
     min_ready: float = 0.5
 
-    @property
+    @cached_property
     def up(self) -> frozenset[str]:
         return self.members - self.down
 
@@ -63,7 +64,7 @@ class Pool:
         """How many members must stay up: a pool of one with min_ready 0.5 has none to give."""
         return math.ceil(len(self.members) * self.min_ready - 1e-9)  # 0.07 * 100 is not quite 7
 
-    @property
+    @cached_property
     def spare(self) -> int:
         """How many of those that are up may be taken at the same time. One that is down costs nothing more."""
         return max(0, len(self.up) - self.least)
@@ -107,18 +108,18 @@ def plan_waves(hosts: Mapping[str, str], pools: Sequence[Pool], policy: Policy) 
     left: dict[str | tuple[str], list[str]] = {}  # by failure domain
     for host, hypervisor in hosts.items():
         left.setdefault(hypervisor or (host,), []).append(host)
-    costs = {host: [pool.name for pool in pools if host in pool.up] for host in hosts}
+    costs = {host: [at for at, pool in enumerate(pools) if host in pool.up] for host in hosts}
     waves = []
     limit = 1.0
     while left:
-        spare = {pool.name: pool.spare for pool in pools}
+        spare = [pool.spare for pool in pools]
         wave: list[str] = []
         for domain in list(left)[: policy.hypervisors]:
             for host in left[domain]:
-                if len(wave) < limit and all(spare[pool] for pool in costs[host]):
+                if len(wave) < limit and all(spare[at] for at in costs[host]):
                     wave.append(host)
-                    for pool in costs[host]:
-                        spare[pool] -= 1
+                    for at in costs[host]:
+                        spare[at] -= 1
             left[domain] = [host for host in left[domain] if host not in wave]
             if not left[domain]:
                 del left[domain]

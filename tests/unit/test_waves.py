@@ -200,8 +200,7 @@ POLICY = st.builds(Policy, st.integers(1, 4), st.sampled_from([1, 2, 3, 10, UNLI
 def fleets(draw, most_hosts, most_pools):
     """Pools may have members that are not to be rolled, and a host may be up in one pool and down in another."""
     size, count = draw(st.integers(1, most_hosts)), draw(st.integers(0, most_pools))
-    # 16 bits say all of a host: 3 are its hypervisor, then 3 for each pool: it is in it if the first is set, and
-    # down if both others are.
+    # 16 bits of each host: 3 for its hypervisor, and 3 for each pool, of which one puts it in, and two together down.
     data = draw(st.binary(min_size=2 * size, max_size=2 * size))
     bits = [int.from_bytes(data[at : at + 2], "little") for at in range(0, 2 * size, 2)]
     pools = []
