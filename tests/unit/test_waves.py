@@ -56,7 +56,7 @@ USERS, SEARCH = "vm01 vm02 vm07 vm08 vm13 vm14", "vm02 vm03 vm08 vm09 vm14 vm20"
             id="one hypervisor at a time",
         ),
         pytest.param(
-            [pool("users", USERS, down="vm13"), pool("search", SEARCH, down="vm08 vm20")],
+            [pool("users", USERS), pool("search", SEARCH, down="vm02 vm20")],
             Policy(hypervisors=1, growth=UNLIMITED),
             [
                 "vm01",
