@@ -151,6 +151,20 @@ MUTATIONS = [
         "tests/unit/test_intent.py",
     ),
     Mutation(
+        "a host counts in one of its pools only",
+        f"{HAMESH}/waves.py",
+        "all(spare[at] for at in costs[host])",
+        "all(spare[at] for at in costs[host][:1])",
+        "tests/unit/test_waves.py -k 24_hosts",
+    ),
+    Mutation(
+        "members that are down already count as up",
+        f"{HAMESH}/waves.py",
+        "len(self.up) - self.least",
+        "len(self.members) - self.least",
+        "tests/unit/test_waves.py -k 24_hosts",
+    ),
+    Mutation(
         "pools may shrink",
         f"{HAMESH}/transaction.py",
         "        if shrinking:\n",
