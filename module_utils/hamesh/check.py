@@ -64,7 +64,7 @@ def check_file(
     fatal = [finding for finding in findings if finding.level in ("error", "later")]
     errors += [_error(lines, finding.line, finding.why, finding.first_rejected) for finding in fatal]
     if not version:
-        why = f"{binary} is no HAProxy that runs: {shown.output.strip()[:200] or 'it says nothing'}"
+        why = f"{binary} is no HAProxy that runs: {shown.output.strip()[:200] or 'it says nothing'}; mend that"
         return Verdict([*errors, _error(lines, 0, why)], [], "")
     said = run([binary, "-c", "-f", path], timeout, descriptors)
     alerts, warnings = _findings(said.output, path)
@@ -72,8 +72,9 @@ def check_file(
         warnings += [f"line {finding.line}: {finding.why}" for finding in findings if finding not in fatal]
     errors += [_error(lines, number, why) for number, why in alerts]
     if said.code != 0 and not alerts:
-        why = said.output.strip().replace(path, "the file")[-500:]
-        errors.append(_error(lines, 0, f"{binary} -c ends with code {said.code}: {why or 'it says nothing'}"))
+        why = said.output.strip().replace(path, "the file")[-500:] or "it says nothing"
+        ends = f"{binary} -c ends with code {said.code}: {why}"
+        errors.append(_error(lines, 0, ends if said.code > 0 else f"it could not be checked: {why}; mend {binary}"))
     return Verdict(errors, warnings, version)
 
 

@@ -208,7 +208,8 @@ class Transaction:
                 (f"line {error['line']} [{error['text']}]: " if error["line"] else "") + error["why"]
                 for error in errors
             )
-            raise self._error(f"HAProxy {verdict.version or '(missing)'} here cannot run the configuration: {told}")
+            here = f"HAProxy {verdict.version}" if verdict.version else "HAProxy"
+            raise self._error(f"{here} here cannot run the configuration: {told}")
         if load != "loaded" and not self.dry_run:
             raise self._error(f"systemd has no {request.unit} to start ({load}); install HAProxy, or unmask it")
         self._compare(before)
