@@ -240,7 +240,7 @@ def test_a_pool_that_would_shrink_is_refused_unless_it_is_named(host, index):
 @once
 def test_a_file_that_was_edited_by_hand_and_loaded_is_put_right_and_kept(host, index):
     edited = compiled(host) + "\nlisten by_hand\n    mode tcp\n    bind 127.0.0.1:9999\n"  # the same description
-    shell(host, f"cat > {FILE}; systemctl reload haproxy; sleep 1", edited)
+    shell(host, f"rm -f {FILE}.generations/*.found; cat > {FILE}; systemctl reload haproxy; sleep 1", edited)
     shell(host, "(echo >/dev/tcp/127.0.0.1/9999) 2>/dev/null")  # it does listen
     result = module(host, "haproxy_apply", content=compiled(host)).result(host)
     assert (result["changed"], result["method"]) == (True, "reload"), result
