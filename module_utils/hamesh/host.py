@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import socket
 import subprocess
 from pathlib import Path
 from typing import Iterator, NamedTuple, Sequence
@@ -125,6 +127,18 @@ def listening(ports: set[int]) -> list[Holder]:
                 found[columns[9]] = (_address(address), int(port, 16))
     owners = _owners(set(found))
     return [Holder(address, port, *owners.get(inode, (0, ""))) for inode, (address, port) in found.items()]
+
+
+def cannot_bind(address: str, port: int) -> int:
+    """Why nobody new could listen there, as an errno; 0 where somebody could."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as attempt:
+        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            attempt.bind((address, port))
+        except OSError as error:
+            return error.errno or errno.EIO
+    return 0
 
 
 def _address(hexadecimal: str) -> str:

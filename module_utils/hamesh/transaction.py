@@ -11,7 +11,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import socket
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,7 @@ from . import intent, runtime
 from .check import Verdict, check_text
 from .files import read_text, write_whole
 from .history import FOUND, History
-from .host import Finished, Unit, listening
+from .host import Finished, Unit, cannot_bind, listening
 from .intent import Intent, Unfinished
 from .proof import ANSWER, Configuration
 from .runtime import RuntimeFailure
@@ -87,7 +86,6 @@ class Snapshot:
     """What was there before anything was touched."""
 
     file: Configuration | None
-    kept: list[Kept]  # newest first
     state: str  # systemd's ActiveState
     description: str  # of the process
     pid: int  # 0 where it runs and does not answer, too
@@ -133,7 +131,7 @@ class Transaction:
     def run(self) -> None:
         before = self._observe()
         if self.request.generation is not None:
-            self.wanted = self._kept(self.request.generation, before)
+            self.wanted = self._find(self.request.generation, before)
         outcome, wanted = self.outcome, self.wanted
         outcome.generation, outcome.previous = wanted.generation, (before.description.split() or [""])[-1]
         outcome.diff = {
@@ -159,7 +157,7 @@ class Transaction:
                 outcome.pools = runtime.pools(runtime.show_stat(wanted.socket, ANSWER))
             outcome.pids = self.unit.pids()
 
-    def _kept(self, name: str, before: Snapshot) -> Configuration:
+    def _find(self, name: str, before: Snapshot) -> Configuration:
         """A generation that was kept."""
         for kept in self.kept:
             if name == kept.configuration.generation or (name == PREVIOUS and not before.runs(kept.configuration)):
@@ -179,11 +177,11 @@ class Transaction:
             if state in RUNNING and not info:
                 with contextlib.suppress(RuntimeFailure):
                     info = runtime.show_info(path, ANSWER)
-        return Snapshot(file, self.kept, state, info.get("description", ""), int(info.get("Pid", "0") or "0"))
+        return Snapshot(file, state, info.get("description", ""), int(info.get("Pid", "0") or "0"))
 
     def _running(self, before: Snapshot) -> Configuration | None:
         """The text of what the process says it runs, where this host has it."""
-        texts = [before.file, self.wanted, *(kept.configuration for kept in before.kept)]
+        texts = [before.file, self.wanted, *(kept.configuration for kept in self.kept)]
         return next((text for text in texts if before.runs(text)), None)
 
     def _check(self, before: Snapshot) -> None:
@@ -223,7 +221,7 @@ class Transaction:
                 "; ".join(shrinking) + ". Where hosts were lost from the inventory, put them back; "
                 'where this is meant, name the pools: -e \'{"mesh_allow_shrink": ["POOL"]}\''
             )
-        ran_before = any(kept.configuration.text == self.wanted.text for kept in before.kept)
+        ran_before = any(kept.configuration.text == self.wanted.text for kept in self.kept)
         if ran_before and before.pid and not before.runs(self.wanted) and self.request.generation is None:
             self.outcome.warnings.append(
                 f"generation {self.wanted.generation} ran here before, and was replaced. "
@@ -242,7 +240,7 @@ class Transaction:
             line = lines[bind.line - 1].strip()
             if any(holder.pid in ours for holder in here) or line.endswith(" transparent"):
                 continue
-            refused = _cannot_bind(bind.address, bind.port)
+            refused = cannot_bind(bind.address, bind.port)
             if refused == errno.EADDRINUSE:
                 by = f" by {here[0]}" if here else ""
                 why = f"{bind} is in use{by}, so {bind.proxy} cannot listen there; stop that, or choose another port"
@@ -312,7 +310,7 @@ class Transaction:
 
     def _swap(self, before: Snapshot) -> None:
         """Replace the file whole. One that was there and is not among the kept ones is set aside."""
-        if before.file and all(kept.configuration.text != before.file.text for kept in before.kept):
+        if before.file and all(kept.configuration.text != before.file.text for kept in self.kept):
             self.history.set_aside(before.file.generation)
         write_whole(self.path, self.wanted.text)
 
@@ -414,18 +412,6 @@ def _most_files(pid: int) -> int:
     """A process's hard limit of open files."""
     limits = Path(f"/proc/{pid}/limits").read_text()
     return int(limits.split("Max open files", 1)[1].split()[1])
-
-
-def _cannot_bind(address: str, port: int) -> int:
-    """Why nobody new could listen there, as an errno; 0 where somebody could."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as attempt:
-        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            attempt.bind((address, port))
-        except OSError as error:
-            return error.errno or errno.EIO
-    return 0
 
 
 @contextlib.contextmanager

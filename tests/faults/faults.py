@@ -73,7 +73,7 @@ def records_full(host):
 
 @fault()
 def tmp_full(host):
-    fill(host, "/tmp")  # noqa: S108
+    fill(host, "/tmp")  # noqa: S108  the very place
     yield
     shell(host, "umount /tmp")
 

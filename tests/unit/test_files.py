@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from ansible.module_utils.hamesh import files
@@ -25,8 +26,12 @@ def events(monkeypatch):
 
         monkeypatch.setattr(os, name, watched)
 
-    where = lambda descriptor: os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}"))  # noqa: E731, PTH119
-    last = lambda *paths: os.path.basename(os.fspath(paths[-1]))  # noqa: E731, PTH119
+    def where(descriptor):
+        return Path(f"/proc/self/fd/{descriptor}").readlink().name
+
+    def last(*paths):
+        return Path(paths[-1]).name
+
     watch("fsync", where)
     for name in ("rename", "replace", "link"):
         watch(name, last)
