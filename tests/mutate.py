@@ -103,7 +103,7 @@ MUTATIONS = [
     ),
     Mutation(
         "two runs at once",
-        f"{HAMESH}/transaction.py",
+        f"{HAMESH}/lock.py",
         "fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)",
         "pass",
         "tests/unit/test_lock.py",

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Iterator, NamedTuple, Sequence
+from typing import Any, NamedTuple, Sequence
 
 from . import intent, runtime
 from .check import Verdict, check_text
@@ -22,10 +21,10 @@ from .files import read_text, write_whole
 from .history import FOUND, History
 from .host import Finished, Unit, cannot_bind, listening
 from .intent import Intent, Unfinished
+from .lock import RECORDS, Held, exclusive
 from .proof import ANSWER, Configuration
 from .runtime import RuntimeFailure
 
-RECORDS = Path("/run/hamesh")  # root's own: who is at work, and what must outlive a killed run, not the host
 POLL = 0.1  # seconds between two looks at a process that is coming up
 PREVIOUS = "previous"
 RUNNING = ("active", "reloading")
@@ -104,8 +103,10 @@ def apply_configuration(request: Request, dry_run: bool) -> Outcome:
     started = time.monotonic()
     outcome = Outcome()
     try:
-        with _lock(request.timeout, outcome):
+        with exclusive(request.timeout):
             Transaction(request, outcome, dry_run).run()
+    except Held as error:
+        raise ApplyError(str(error), outcome) from None
     except OSError as error:
         raise ApplyError(f"{_said(error)}. Mend that and run this again.", outcome) from error
     finally:
@@ -412,28 +413,3 @@ def _most_files(pid: int) -> int:
     """A process's hard limit of open files."""
     limits = Path(f"/proc/{pid}/limits").read_text()
     return int(limits.split("Max open files", 1)[1].split()[1])
-
-
-@contextlib.contextmanager
-def _lock(timeout: float, outcome: Outcome) -> Iterator[None]:
-    """One run at a time on a host. The kernel frees the lock of an owner that died."""
-    RECORDS.mkdir(mode=0o700, exist_ok=True)
-    with (RECORDS / "lock").open("a+") as file:
-        deadline = time.monotonic() + timeout
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    file.seek(0)
-                    owner = file.read().strip() or "a process that does not say its name"
-                    raise ApplyError(
-                        f"Another run holds {file.name}: {owner}. Wait for it, or end it.", outcome
-                    ) from None
-                time.sleep(POLL)
-        file.truncate(0)
-        who = os.environ.get("SUDO_USER", "root")
-        file.write(f"pid {os.getpid()}, run by {who} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
-        file.flush()
-        yield

@@ -8,8 +8,8 @@ import subprocess
 import sys
 
 import pytest
-from ansible.module_utils.hamesh import transaction
-from ansible.module_utils.hamesh.transaction import ApplyError, Outcome
+from ansible.module_utils.hamesh import lock
+from ansible.module_utils.hamesh.lock import Held, exclusive
 
 HOLD = """
 import fcntl, sys, time
@@ -25,7 +25,7 @@ time.sleep(60)
 @pytest.fixture
 def held(tmp_path, monkeypatch):
     """The lock in the hands of another process."""
-    monkeypatch.setattr(transaction, "RECORDS", tmp_path)
+    monkeypatch.setattr(lock, "RECORDS", tmp_path)
     holder = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path / "lock")], stdout=subprocess.PIPE)
     holder.stdout.readline()
     yield holder
@@ -34,14 +34,12 @@ def held(tmp_path, monkeypatch):
 
 
 def test_a_second_run_names_the_first(held):
-    with pytest.raises(ApplyError, match=r"pid 1, run by ann.*Wait for it, or end it"), transaction._lock(
-        0.2, Outcome()
-    ):
+    with pytest.raises(Held, match=r"pid 1, run by ann.*Wait for it, or end it"), exclusive(0.2):
         pytest.fail("both have it")
 
 
 def test_the_lock_of_an_owner_that_was_killed_is_free(held, tmp_path):
     os.kill(held.pid, signal.SIGKILL)
     held.wait()
-    with transaction._lock(0.2, Outcome()):
+    with exclusive(0.2):
         assert f"pid {os.getpid()}, run by " in (tmp_path / "lock").read_text()
