@@ -98,5 +98,10 @@ def is_up(status: str) -> bool:
     return status.startswith("UP") or status == "no check"
 
 
+def takes_requests(row: dict[str, str]) -> bool:
+    """Is a server of show stat up, and of a weight?"""
+    return is_up(row["status"]) and _number(row["weight"]) > 0
+
+
 def _number(text: str) -> int:
     return int(text) if text.lstrip("-").isdigit() else 0
