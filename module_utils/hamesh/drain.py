@@ -269,7 +269,7 @@ class Change:
         for server in self.servers:
             if self.request.state == "ready" and not server.initial and not self.goals[server.name].weight:
                 self.outcome.warnings.append(
-                    f"{server.name} stays at weight 0, as its line in the file has it: see mesh_state and mesh_weight"
+                    f"server {server.name} stays at weight 0, as in the file: see mesh_state and mesh_weight"
                 )
         if dry_run:
             self.outcome.changed = planned != self.outcome.before
@@ -325,7 +325,7 @@ class Change:
         deadline = time.monotonic() + self.request.wait
         busy = self._wait(lambda one: bool(one["sessions"] or one["queued"]), deadline)
         told = "; ".join(
-            f"{_name(one)} still has {one['sessions']} sessions and {one['queued']} queued requests after "
+            f"server {_name(one)} still has {one['sessions']} sessions and {one['queued']} queued requests after "
             f"{self.request.wait} s; it is {_reach(one)}"
             for one in busy
         )
@@ -336,20 +336,21 @@ class Change:
         return busy
 
     def _settle(self, rising: Sequence[Server], coming: Sequence[Server], deadline: float) -> None:
-        """Wait until a check has said of each server whether it is up, those of other servers' maintenance aside."""
+        """Wait until a check has said of each rising server whether it is up."""
         names = {server.name for server in rising}
         lines = self.configuration.servers
-        started = time.monotonic()
-        blind = {one.name: _blind(lines[one.name]) for one in coming if one.name in lines}
-        self._wait(
-            lambda one: (
-                _name(one) in names
-                and (bool(PARTLY.search(one["status"])) or time.monotonic() - started < blind.get(_name(one), 0))
-                and one["status"] != "no check"
-                and not one["status"].startswith("DOWN")
-            ),
-            deadline,
-        )
+        enabled = time.monotonic()
+        checked = {one.name: enabled + _two_checks(lines[one.name]) for one in coming if one.name in lines}
+
+        def is_unknown(one: Facts) -> bool:
+            name, status = _name(one), one["status"]
+            if name not in names or status == "no check" or status.startswith("DOWN"):
+                return False
+            # With `fall 1`, HAProxy shows no "1/3" before the first check; nor does one that says DRAIN at weight 0.
+            silent = status.startswith("DRAIN") or (name in lines and ("fall", "1") in _pairs(lines[name]))
+            return bool(PARTLY.search(status)) or (silent and time.monotonic() < checked.get(name, 0))
+
+        self._wait(is_unknown, deadline)
 
     def _require_up(self, deadline: float) -> None:
         def is_not_up(one: Facts) -> bool:
@@ -360,7 +361,7 @@ class Change:
         if down and self.request.wait:
             raise DrainError(
                 "; ".join(
-                    f"{_name(one)} is {one['status']} after {self.request.wait} s"
+                    f"server {_name(one)} is {one['status']} after {self.request.wait} s"
                     + (f" (last check {one['check']})" if one["check"] else "")
                     for one in down
                 )
@@ -388,7 +389,7 @@ class Change:
         """A process that took every order must say so."""
         self.process.servers()  # is it still the same?
         wrong = [
-            f"{_name(one)} is {one['status']} with weight {one['weight']}, not {goal.status} with {goal.weight}"
+            f"server {_name(one)} is {one['status']} with weight {one['weight']}, not {goal.status} with {goal.weight}"
             for one in self.outcome.after
             for goal in [self.goals[_name(one)]]
             if one["weight"] != goal.weight or one["status"].startswith("MAINT") != goal.status.startswith("MAINT")
@@ -397,14 +398,14 @@ class Change:
             raise DrainError("; ".join(wrong) + ". Is somebody else changing it? Run this again", self.outcome)
 
 
-def _blind(line: ServerLine) -> float:
-    """For how many seconds the status of a server that was enabled says nothing: with `fall 1` it is "UP" before
-    any check, and a check that hangs takes as long as from one to the next."""
-    words = dict(zip(line.words[3:], line.words[4:]))
-    match = re.fullmatch(r"([0-9]+)([a-z]*)", words.get("inter", "2000"))
-    if words.get("fall") != "1" or not match:
-        return 0
-    return 2 * int(match.group(1)) * UNITS.get(match.group(2), 1e-3)
+def _pairs(line: ServerLine) -> list[tuple[str, str]]:
+    return list(zip(line.words[3:], line.words[4:]))
+
+
+def _two_checks(line: ServerLine) -> float:
+    """Seconds after which a check has passed or failed: one that hangs takes as long as from one to the next."""
+    match = re.fullmatch(r"([0-9]+)([a-z]*)", dict(_pairs(line)).get("inter", "2000"))
+    return 2 * int(match.group(1)) * UNITS.get(match.group(2), 1e-3) if match else 4.0
 
 
 def _reach(one: Facts) -> str:
