@@ -325,8 +325,8 @@ class Change:
         deadline = time.monotonic() + self.request.wait
         busy = self._wait(lambda one: bool(one["sessions"] or one["queued"]), deadline)
         told = "; ".join(
-            f"server {_name(one)} still has {one['sessions']} sessions and {one['queued']} queued requests after "
-            f"{self.request.wait} s; it is {_reach(one)}"
+            f"server {_name(one)} still has sessions after {self.request.wait} s (open {one['sessions']}, queued "
+            f"{one['queued']}); it is {_reach(one)}"
             for one in busy
         )
         if busy and not (self.request.force and self.request.state == "maint"):
