@@ -55,7 +55,8 @@ pools:
 servers:
   description:
     - Each server of each pool with C(pool), C(server), C(status) (UP, DOWN, MAINT and so on), C(weight), C(backup),
-      C(sessions) open, C(requests) so far, last C(check), and C(since), the seconds since its status changed.
+      C(sessions) open, C(queued), C(requests) so far, last C(check), and C(since), the seconds since its status
+      changed.
   type: list
   elements: dict
   returned: success

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
@@ -10,6 +11,12 @@ from pathlib import Path
 def read_text(path: str | Path) -> str:
     """A file as text; bytes that are no UTF-8 are kept apart, not lost."""
     return Path(path).read_text(encoding="utf-8", errors="surrogateescape")
+
+
+def explain(error: OSError) -> str:
+    """What could not be done to which file, and why."""
+    advice = " (use become)" if error.errno in (errno.EACCES, errno.EPERM) and os.geteuid() else ""
+    return f"{error.filename} cannot be read or written: {error.strerror}{advice}"
 
 
 def write_whole(path: Path, text: str, mode: int | None = None) -> None:

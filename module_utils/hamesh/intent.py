@@ -10,10 +10,10 @@ that knows it can have been told.
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import NamedTuple
 
+from . import runtime
 from .files import read_text, write_whole
 from .proof import ANSWER, Configuration, ServerLine
 from .runtime import RuntimeFailure, ask, show_stat
@@ -36,20 +36,11 @@ def read(configuration: Configuration) -> dict[str, Intent]:
     found = {}
     for name, line in configuration.servers.items():
         if name in statuses:
-            weight, initial = _weight(configuration.socket, name)
+            weight, initial = runtime.weight(configuration.socket, name, ANSWER)
             intent = Intent(line.words, weight if weight != initial else None, _state(line, statuses[name], weight))
             if intent.weight is not None or intent.state:
                 found[name] = intent
     return found
-
-
-def _weight(socket: str, name: str) -> tuple[int, int]:
-    """A server's weight now and as configured."""
-    said = ask(socket, f"get weight {name}", ANSWER)
-    match = re.match(r"([0-9]+) \(initial ([0-9]+)\)", said)
-    if not match:
-        raise RuntimeFailure(f"HAProxy answers 'get weight {name}' with '{said.strip()}'")
-    return int(match.group(1)), int(match.group(2))
 
 
 def _state(line: ServerLine, status: str, weight: int) -> str:

@@ -54,6 +54,11 @@ class Configuration:
             if len(line.words) > 2
         }
 
+    @property
+    def shares(self) -> dict[str, float]:
+        """Each pool's min_ready, by the name of its section."""
+        return {section.name: _min_ready(section) for section in self.sections}
+
     def faults(self, old_pid: int = 0) -> list[str]:
         """What keeps the process from being proven to run this. Empty: it does, and each listener answers."""
         try:
@@ -78,7 +83,7 @@ class Configuration:
     def shrinks(self, old: Configuration, allowed: Sequence[str]) -> list[str]:
         """Pools that would lose more of their ready servers than min_ready lets them, and are not allowed to."""
         before, after = old._ready(), self._ready()
-        shares = {section.name: _min_ready(section) for section in self.sections}
+        shares = self.shares
         found = []
         for pool in sorted(set(before) & set(after) - set(allowed)):
             least = _least(before[pool], shares[pool])

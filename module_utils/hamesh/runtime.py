@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import socket
 from typing import Any
 
@@ -59,7 +60,7 @@ def show_stat(path: str, timeout: float = 5.0) -> list[dict[str, str]]:
 
 
 def servers(rows: list[dict[str, str]]) -> list[dict[str, Any]]:
-    """Each server of each proxy: pool, server, status, weight, backup, sessions, check, since (seconds)."""
+    """Each server of each proxy: pool, server, status, weight, backup, sessions, queued, check, since (seconds)."""
     return [
         {
             "pool": row["pxname"],
@@ -68,6 +69,7 @@ def servers(rows: list[dict[str, str]]) -> list[dict[str, Any]]:
             "weight": _number(row["weight"]),
             "backup": row["bck"] == "1",
             "sessions": _number(row["scur"]),
+            "queued": _number(row["qcur"]),
             "requests": _number(row["stot"]),
             "check": row.get("check_status", ""),
             "since": _number(row["lastchg"]),
@@ -91,6 +93,15 @@ def pools(rows: list[dict[str, str]]) -> dict[str, dict[str, Any]]:
         if row["svname"] == "FRONTEND" and row["pxname"] in found:
             found[row["pxname"]]["listener"] = row["status"]
     return found
+
+
+def weight(path: str, server: str, timeout: float = 5.0) -> tuple[int, int]:
+    """The weight of "POOL/SERVER" as set now and as configured; `show stat` has the one that a slow start is at."""
+    said = ask(path, f"get weight {server}", timeout)
+    match = re.match(r"([0-9]+) \(initial ([0-9]+)\)", said)
+    if not match:
+        raise RuntimeFailure(f"HAProxy answers 'get weight {server}' with '{said.strip()}'")
+    return int(match.group(1)), int(match.group(2))
 
 
 def is_up(status: str) -> bool:

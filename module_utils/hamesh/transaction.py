@@ -17,7 +17,7 @@ from typing import Any, Callable, NamedTuple, Sequence
 
 from . import intent, runtime
 from .check import Verdict, check_text
-from .files import read_text, write_whole
+from .files import explain, read_text, write_whole
 from .handover import COST, SF, find_way, old_processes, reap
 from .history import FOUND, History
 from .host import Finished, Unit, cannot_bind, listening
@@ -121,7 +121,7 @@ def apply_configuration(request: Request, dry_run: bool) -> Outcome:
     except Held as error:
         raise ApplyError(str(error), outcome) from None
     except OSError as error:
-        raise ApplyError(f"{_said(error)}. Mend that and run this again.", outcome) from error
+        raise ApplyError(f"{explain(error)}. Mend that and run this again.", outcome) from error
     finally:
         outcome.seconds = round(time.monotonic() - started, 3)
     return outcome
@@ -304,7 +304,7 @@ class Transaction:
             if not same_file:
                 self._swap(before)
         except OSError as error:
-            told = f"{_said(error)}; the file and the process are as they were. Mend that and run this again"
+            told = f"{explain(error)}; the file and the process are as they were. Mend that and run this again"
             raise self._error(told) from error
         if stale:
             acted, faults = self._bring_up(self.wanted, before)
@@ -353,7 +353,7 @@ class Transaction:
         try:
             self.history.add(text.generation, text.text)
         except OSError as error:
-            self.outcome.warnings.append(f"no copy of generation {text.generation} was kept: {_said(error)}")
+            self.outcome.warnings.append(f"no copy of generation {text.generation} was kept: {explain(error)}")
 
     def _swap(self, before: Snapshot) -> None:
         """Replace the file whole. One that was there and is not among the kept ones is set aside."""
@@ -405,7 +405,7 @@ class Transaction:
         try:
             old = self._go_back(before)
         except OSError as error:
-            return self._error(f"{failed}. It could not be put back: {_said(error)}. Mend that and run this again")
+            return self._error(f"{failed}. It could not be put back: {explain(error)}. Mend that and run this again")
         if old is None:
             self.unit.act("stop")
             return self._error(f"{failed}. There was no configuration before; {self.request.unit} is stopped")
@@ -462,11 +462,6 @@ def _wait(find: Callable[[], list[str]], deadline: float) -> list[str]:
         time.sleep(POLL)
         faults = find()
     return faults
-
-
-def _said(error: OSError) -> str:
-    advice = " (use become)" if error.errno in (errno.EACCES, errno.EPERM) and os.geteuid() else ""
-    return f"{error.filename} cannot be read or written: {error.strerror}{advice}"
 
 
 def _outgrown(show: dict[str, str]) -> bool:

@@ -98,7 +98,7 @@ def hosts() -> dict[str, str]:
     return found
 
 
-def _on_host(host: str, command: str, address: str = "") -> list[str]:
+def on_host(host: str, command: str, address: str = "") -> list[str]:
     """The words that run a command on a host, as root."""
     options = ["-o", "UserKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=no", "-o", "LogLevel=ERROR"]
     login = ["ssh", "-i", str(KEY), *options, f"ops@{address or hosts()[host]}"]
@@ -107,7 +107,7 @@ def _on_host(host: str, command: str, address: str = "") -> list[str]:
 
 def shell(host: str, command: str, given: str = "", address: str = "") -> str:
     """What a command printed on a host, run as root. Fails where the command does."""
-    done = subprocess.run(_on_host(host, command, address), input=given, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(on_host(host, command, address), input=given, capture_output=True, text=True, timeout=300)
     if done.returncode:
         raise RuntimeError(f"{host}: {command}: {done.stdout}{done.stderr}")
     return done.stdout
@@ -129,7 +129,7 @@ class Requests:
     def __init__(self, host: str, services: dict[str, tuple[str, int]], rate: float) -> None:
         self.answers: dict[str, dict[str, int]] = {}
         order = {"services": services, "requests": None, "pause": len(services) / rate, "timeout": 5}
-        command = _on_host(host, f"exec python3 -c {shlex.quote(ASK)}")
+        command = on_host(host, f"exec python3 -c {shlex.quote(ASK)}")
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()

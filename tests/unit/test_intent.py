@@ -2,85 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import socket
-import threading
-
 import pytest
 from ansible.module_utils.hamesh import intent
 from ansible.module_utils.hamesh.intent import Intent, Unfinished
 from ansible.module_utils.hamesh.proof import Configuration
 from ansible.module_utils.hamesh.runtime import RuntimeFailure
-
-HELP = "Unknown command. Please enter one of the following commands only :\n  clear counters : clear max statistics\n"
-
-
-class Process:
-    """What the stats socket of a 1.4 process does, with the answers of its source."""
-
-    def __init__(self, path, text, static=False, later=False):
-        self.static, self.later = static, later
-        self.servers = {}
-        for name, line in Configuration(text).servers.items():
-            weight = int(line.words[line.words.index("weight") + 1]) if "weight" in line.words else 1
-            self.servers[name] = {"initial": weight, "weight": weight, "maint": line.disabled, "drain": False}
-        self.commands = []
-        self.server = socket.socket(socket.AF_UNIX)
-        self.server.bind(path)
-        self.server.listen(20)
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self):
-        while True:
-            connection, _ = self.server.accept()
-            command = connection.recv(1000).decode().strip()
-            self.commands.append(command)
-            connection.sendall(self._answer(command).encode() + b"\n")
-            connection.close()
-
-    def _answer(self, command):
-        if command == "show stat":
-            rows = [f"{name.replace('/', ',')},{self._status(one)}," for name, one in self.servers.items()]
-            return "\n".join(["# pxname,svname,status,", "app,FRONTEND,OPEN,", *rows, "app,BACKEND,UP,"])
-        match = re.fullmatch(
-            r"(get weight|set weight|disable server|enable server|set server) (\S+)(?: (state drain|\S+))?", command
-        )
-        if not match or (match.group(1) == "set server" and not self.later):
-            return HELP
-        verb, name, value = match.groups()
-        one = self.servers.get(name)
-        if one is None:
-            return "No such server.\n"
-        if verb == "get weight":
-            return f"{one['weight']} (initial {one['initial']})\n"
-        if verb == "set weight":
-            if self.static and value not in ("0%", "100%"):
-                return "Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.\n"
-            one["weight"] = one["initial"] * int(value[:-1]) // 100 if value.endswith("%") else int(value)
-        elif verb == "set server":
-            one["drain"] = True
-        else:
-            one["maint"] = verb == "disable server"
-        return ""
-
-    def _status(self, one):
-        return "MAINT" if one["maint"] else "DRAIN" if self.later and (one["drain"] or not one["weight"]) else "UP"
-
-
-@pytest.fixture
-def start(tmp_path):
-    """A process that runs some server lines, on a socket of its own, and the configuration it runs."""
-    started = []
-
-    def run(*servers, **how):
-        path = str(tmp_path / f"sock{len(started)}")
-        lines = "\n".join(f"    server {server}" for server in servers)
-        text = f"global\n    stats socket {path}\nlisten app\n    bind 127.0.0.1:8081\n{lines}\n"
-        started.append(Process(path, text, **how))
-        return started[-1], Configuration(text)
-
-    return run
-
+from process import HELP
 
 PLAIN = ("a 10.0.0.1:80 weight 100", "b 10.0.0.2:80 weight 100", "c 10.0.0.3:80 weight 100 disabled")
 
@@ -101,7 +28,7 @@ def test_what_differs_is_read_and_set_again_with_the_commands_of_1_4(start):
         "app/b": (30, "maint"),
         "app/c": (None, "ready"),
     }
-    new, configuration = start(*PLAIN)
+    new, configuration = start(*PLAIN, checks=0)
     assert intent.restore(found, configuration) == []
     assert new.servers == old.servers
     assert not [command for command in new.commands if command.startswith("set server")]
