@@ -97,6 +97,12 @@ pools:
   description: By service, whether its listener is OPEN, its servers, how many of them are up, and open sessions.
   type: dict
   returned: always
+differs:
+  description:
+    - Whether the host runs anything else, or ran it before. It says what RV(changed) does, and a task's
+      C(changed_when) leaves it alone.
+  type: bool
+  returned: success
 rolled_back:
   description: Whether the previous file had to be put back.
   type: bool
@@ -137,7 +143,7 @@ def main() -> None:
         outcome = apply_configuration(Request(**module.params), dry_run=module.check_mode)
     except ApplyError as error:
         module.fail_json(msg=str(error), **_facts(module, error.outcome))
-    module.exit_json(**_facts(module, outcome))
+    module.exit_json(differs=outcome.changed, **_facts(module, outcome))
 
 
 def _facts(module: AnsibleModule, outcome: Outcome) -> dict:

@@ -267,11 +267,12 @@ WAVES = [["web1"], ["web2", "user2"], ["web3", "web4", "user1"]]
 
 
 def test_a_wave_is_announced_with_what_was_done_and_how_to_go_on():
-    assert announce(WAVES, 1, {"web2": "kvm3", "user2": "kvm3"}) == (
-        "Wave 2 of 3: web2, user2 (kvm3). Done: web1. After it: 3 hosts. "
-        "To go on after a stop: mend it, then the same command, with -e rollout_from=web2 to begin there."
-    )
-    assert announce(WAVES, 0, {}).startswith("Wave 1 of 3: web1. Done: none. After it: 5 hosts. ")
+    assert announce(WAVES, 1, {"web2": "kvm3", "user2": "kvm3"}) == [
+        "Wave 2 of 3: web2, user2 (kvm3).",
+        "Done: web1. After it: 3 hosts.",
+        "To go on after a stop: the same command; with -e rollout_from=web2 it begins there.",
+    ]
+    assert announce(WAVES, 0, {})[:2] == ["Wave 1 of 3: web1.", "Done: none. After it: 5 hosts."]
 
 
 def test_a_stop_says_what_was_done_and_what_was_not():
@@ -280,5 +281,5 @@ def test_a_stop_says_what_was_done_and_what_was_not():
         "Done: web1.",
         "In this wave: web2, user2. Put back to what ran before: user2.",
         "Not touched: web3, web4, user1.",
-        "To go on after a stop: mend it, then the same command, with -e rollout_from=web2 to begin there.",
+        "To go on after a stop: the same command; with -e rollout_from=web2 it begins there.",
     ]

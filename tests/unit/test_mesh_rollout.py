@@ -85,10 +85,10 @@ def test_what_stands_in_the_way_of_a_plan_is_said(rollout):
 
 def test_who_is_asked_about_a_wave(rollout):
     result = rollout(step="ask", hosts=["app1"])
-    assert (result["witnesses"], result["sidecars"], result["told"]) == (["web1"], [], "")
+    assert (result["witnesses"], result["sidecars"], result["told"]) == (["web1"], [], [])
     result = rollout(step="ask", hosts=["web1"], plan=PLAN)
     assert (result["hosts"], result["sidecars"]) == (["web1"], ["web1"])
-    assert result["told"].startswith("Wave 1 of 3: web1 (kvm1). Done: none. After it: 2 hosts.")
+    assert result["told"][:2] == ["Wave 1 of 3: web1 (kvm1).", "Done: none. After it: 2 hosts."]
 
 
 def test_a_wave_is_not_begun_before_the_earlier_ones_have_ended(rollout):
