@@ -57,7 +57,7 @@ class ActionModule(ActionBase):
             return {"failed": True, "msg": str(error), "hosts": self.hosts}
 
     def ask(self) -> dict[str, Any]:
-        told = ""
+        told: list[str] = []
         if self.given["plan"]:
             waves, at = self._wave()
             missing = [host for wave in waves[:at] for host in wave if host not in self.given["done"]]
@@ -99,7 +99,7 @@ class ActionModule(ActionBase):
             raise RolloutError(["This wave may not be taken now, and nothing in it was touched.", *found])
         return {
             "up": view.seen_up(self.hosts, self.answers),
-            "seen": self.answers,
+            "seen": {h: {place: list(one) for place, one in sights.items()} for h, sights in self.answers.items()},
             "drains": [drain._asdict() for drain in view.drains(self.fleet, self.hosts, self.answers)],
         }
 

@@ -9,7 +9,8 @@ short_description: Make a host's HAProxy run a configuration, or leave it as it 
 description:
   - Checks the text with the host's own binary (exit code and output), for ports that others hold and for pools that
     would shrink, swaps the file atomically, reloads through systemd, and proves over the stats socket that the
-    process runs this generation and that each listener answers.
+    process runs this generation, that each listener answers, and that of the servers that were up in each pool
+    C(min_ready) are up again once health checks have asked them.
   - Keeps a copy of what it proved to run, and of the five before, in I(path).generations.
   - Weights and maintenance that an operator set at run time are set again in the new process, for servers whose line is
     the same.
@@ -52,6 +53,12 @@ options:
     type: list
     elements: str
     default: []
+  hard_stop_after:
+    description:
+      - Seconds that a process which was replaced may go on serving its connections. One that is older when this module
+        runs is ended, with a warning.
+    type: int
+    default: 1800
   timeout:
     description: Seconds that each step may take, the reload with its proof among them.
     type: int
@@ -81,7 +88,13 @@ previous:
   type: str
   returned: always
 method:
-  description: How the process got there, one of none, reload, restart, start.
+  description:
+    - How the process got there. It was not needed (V(none)), started (V(start)) or restarted (V(restart)), which
+      a reload becomes where the process may have more open files than it was started with.
+    - Or it was reloaded, in the best way that the host has. The master of HAProxy 2.6 or later hands the listeners over
+      (V(master-worker)); the new process takes them from the old one (V(expose-fd), HAProxy 1.8 and later with
+      C(expose-fd listeners)); the kernel hands over the connections that wait (V(tcp-migrate-req), any HAProxy with
+      Linux 5.14 and C(net.ipv4.tcp_migrate_req=1)); or those are lost (V(sf), with a warning that says what it costs).
   type: str
   returned: always
 seconds:
@@ -92,6 +105,11 @@ pids:
   description: The unit's processes, the ones that still finish old connections among them.
   type: list
   elements: int
+  returned: always
+old_processes:
+  description: Processes that were replaced and still finish their connections, C(pid) and the C(seconds) since then.
+  type: list
+  elements: dict
   returned: always
 pools:
   description: By service, whether its listener is OPEN, its servers, how many of them are up, and open sessions.
@@ -114,11 +132,9 @@ errors:
   returned: always
 """
 
-from dataclasses import asdict
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hamesh.model import DIALECTS
-from ansible.module_utils.hamesh.transaction import ApplyError, Outcome, Request, apply_configuration
+from ansible.module_utils.hamesh.transaction import ApplyError, Request, apply_configuration
 
 ARGUMENTS = {
     "content": {"type": "str"},
@@ -128,6 +144,7 @@ ARGUMENTS = {
     "unit": {"type": "str", "default": "haproxy.service"},
     "dialect": {"type": "str", "choices": list(DIALECTS)},
     "allow_shrink": {"type": "list", "elements": "str", "default": []},
+    "hard_stop_after": {"type": "int", "default": 1800},
     "timeout": {"type": "int", "default": 30},
 }
 
@@ -140,17 +157,14 @@ def main() -> None:
         mutually_exclusive=[("content", "generation")],
     )
     try:
-        outcome = apply_configuration(Request(**module.params), dry_run=module.check_mode)
+        outcome, wrong = apply_configuration(Request(**module.params), dry_run=module.check_mode), ""
     except ApplyError as error:
-        module.fail_json(msg=str(error), **_facts(module, error.outcome))
-    module.exit_json(differs=outcome.changed, **_facts(module, outcome))
-
-
-def _facts(module: AnsibleModule, outcome: Outcome) -> dict:
-    facts = asdict(outcome)
-    for warning in facts.pop("warnings"):
+        outcome, wrong = error.outcome, str(error)
+    for warning in outcome.warnings:
         module.warn(warning)
-    return facts
+    if wrong:
+        module.fail_json(msg=wrong, **outcome.as_result())
+    module.exit_json(differs=outcome.changed, **outcome.as_result())
 
 
 if __name__ == "__main__":

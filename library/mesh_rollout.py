@@ -121,8 +121,9 @@ unseen:
   elements: str
   returned: plan
 told:
-  description: The wave in one sentence.
-  type: str
+  description: What is about to happen, and how to go on should it stop.
+  type: list
+  elements: str
   returned: ask
 witnesses:
   description: The consumers to ask.

@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = load_template((ROOT / "roles/mesh/templates/haproxy.cfg.j2").read_text())
 
 HOSTS: dict[str, dict[str, Any]] = {
-    "web1": {"mesh_zone": "a", "sidecar_maxconn": 1},
-    "web2": {"sidecar_maxconn": 1_000_000},
+    "web1": {"mesh_zone": "a", "sidecar_maxconn": 1, "sidecar_hard_stop_after": 1},
+    "web2": {"sidecar_maxconn": 1_000_000, "sidecar_hard_stop_after": 1_000_000},
     "plain": {"mesh_zone": "a"},
     "far.example.no": {"mesh_zone": "b"},
     "fd00::7": {"mesh_weight": 0, "mesh_zone": "b"},

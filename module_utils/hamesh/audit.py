@@ -14,7 +14,7 @@ import re
 from collections import Counter
 from typing import Sequence, Tuple
 
-from .model import Listener, Server, Service, Sidecar
+from .model import Listener, Server, Service, Sidecar, has
 from .syntax import Section, parse, split_words
 
 Words = Tuple[str, ...]
@@ -101,7 +101,9 @@ def _global(sidecar: Sidecar, generation: str) -> list[Words]:
         "user haproxy",
         "group haproxy",
         "daemon",
-        "stats socket /run/haproxy/admin.sock mode 600 level admin",
+        "stats socket /run/haproxy/admin.sock mode 600 level admin"
+        + (" expose-fd listeners" if has(sidecar.dialect, "1.8") else ""),
+        f"hard-stop-after {sidecar.hard_stop_after}s" if has(sidecar.dialect, "1.8") else "",
     )
 
 
@@ -115,6 +117,7 @@ def _defaults(sidecar: Sidecar, mode: str) -> list[Words]:
         "retries 3",
         "option redispatch",
         "option http-server-close" if mode == "http" else "",
+        "option idle-close-on-response" if mode == "http" and has(sidecar.dialect, "2.4") else "",
         "timeout connect 5000",
         "timeout client 50000",
         "timeout server 50000",

@@ -46,6 +46,7 @@ def describe(mesh: Mesh, rendered: Mapping[str, Rendered]) -> dict[str, Any]:
                 "generation": rendered[host].generation,
                 "dialect": sidecar.dialect,
                 "maxconn": sidecar.maxconn,
+                "hard_stop_after": sidecar.hard_stop_after,
                 "zone": sidecar.zone,
                 "services": list(sidecar.services),
             }

@@ -25,6 +25,7 @@ from .model import (
     Service,
     Sidecar,
     Timeouts,
+    has,
 )
 from .reader import REQUIRED, Field, Reader, shown
 
@@ -39,6 +40,7 @@ HOST_VARIABLES = (
     "mesh_zone",
     "sidecar_dialect",
     "sidecar_maxconn",
+    "sidecar_hard_stop_after",
 )
 
 MAX_ID = 2_147_483_647
@@ -302,6 +304,9 @@ def _sidecar(
     maxconn = reader.value(
         f"host {host}: sidecar_maxconn", kinds.whole(1, 1_000_000), variables.get("sidecar_maxconn"), 4096
     )
+    hard_stop_after = reader.value(
+        f"host {host}: sidecar_hard_stop_after", kinds.SECONDS, variables.get("sidecar_hard_stop_after"), 1800
+    )
     zone = reader.value(f"host {host}: mesh_zone", kinds.name, variables.get("mesh_zone"), "")
 
     ports: dict[int, str] = {}
@@ -324,20 +329,19 @@ def _sidecar(
         )
         for service in services
     )
-    return Sidecar(host=str(host), listeners=listeners, dialect=dialect, maxconn=maxconn, zone=zone)
+    return Sidecar(str(host), listeners, dialect, maxconn, hard_stop_after, zone)
 
 
 def _dialect_has(reader: Reader, host: str, dialect: str, service: Service, pool: Sequence[Backend]) -> None:
-    age = DIALECTS.index(dialect)
     since = kinds.BALANCE[kinds.algorithm(service.balance)][0]
-    if age < DIALECTS.index(since):
+    if not has(dialect, since):
         reader.wrong_on(
             host,
             f"mesh_services.{service.name}.balance: '{service.balance}' came with HAProxy {since}, "
             f"but sidecar_dialect is {dialect}; raise it or choose another",
         )
     for backend in pool:
-        if ":" in backend.address and age < DIALECTS.index("1.7"):
+        if ":" in backend.address and not has(dialect, "1.7"):
             reader.wrong_on(
                 host,
                 f"host {backend.name}: address {backend.address} of a backend of {service.name} needs HAProxy 1.7, "

@@ -64,6 +64,8 @@ def _part(letter: str, phrase: str) -> Part:
 
 def _strange(head: str, strange: tuple[str, ...]) -> Part:
     """Words on a line that the table does not know there. What default-server takes, server takes, too."""
+    if head == "stats socket *" and strange == ("expose-fd", "listeners"):
+        return Part(_quoted(strange), spell("x", end="1.8"))  # not in the table; dated by HAProxy's changelog
     what = f"{_quoted(strange)} behind {_label(head)} is not in the table, so nothing is known of it"
     phrases, left = option_phrases("server", strange) if head == "default-server" else ([], strange)
     if phrases and not left:

@@ -272,16 +272,17 @@ def _backend(place: str) -> str:
 # --- what is said to whoever runs it
 
 
-def announce(waves: Sequence[Sequence[str]], at: int, hypervisors: Mapping[str, str]) -> str:
+def announce(waves: Sequence[Sequence[str]], at: int, hypervisors: Mapping[str, str]) -> list[str]:
     """What is about to happen, and how to go on should it stop."""
     wave = waves[at]
     where = sorted({hypervisors.get(host, "") for host in wave} - {""})
     done = [host for one in waves[:at] for host in one]
     left = sum(len(one) for one in waves[at + 1 :])
-    return (
-        f"Wave {at + 1} of {len(waves)}: {', '.join(wave)}{f' ({some(where)})' if where else ''}. "
-        f"Done: {some(done)}. After it: {left} host{'' if left == 1 else 's'}. {go_on(wave)}"
-    )
+    return [
+        f"Wave {at + 1} of {len(waves)}: {', '.join(wave)}{f' ({some(where)})' if where else ''}.",
+        f"Done: {some(done)}. After it: {left} host{'' if left == 1 else 's'}.",
+        go_on(wave),
+    ]
 
 
 def summarize(waves: Sequence[Sequence[str]], at: int, done: Sequence[str], back: Sequence[str]) -> str:
@@ -299,7 +300,7 @@ def summarize(waves: Sequence[Sequence[str]], at: int, done: Sequence[str], back
 
 
 def go_on(wave: Sequence[str]) -> str:
-    return f"To go on after a stop: mend it, then the same command, with -e rollout_from={wave[0]} to begin there."
+    return f"To go on after a stop: the same command; with -e rollout_from={wave[0]} it begins there."
 
 
 def some(names: Sequence[str]) -> str:

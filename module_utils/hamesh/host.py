@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 from pathlib import Path
-from typing import Iterator, NamedTuple, Sequence
+from typing import NamedTuple, Sequence
 
 LISTEN = "0A"  # the state of a listening socket in /proc/net/tcp
 
@@ -63,17 +63,26 @@ class Unit:
         """End its processes at once."""
         run(["systemctl", "kill", "--signal=KILL", self.name], self.timeout)
 
-    def pids(self) -> list[int]:
-        """The unit's main process and all below it: workers, old ones that still drain among them."""
-        main = int(self.properties("MainPID").get("MainPID", "0") or "0")
-        family = {main} if main else set()
-        children = dict(_parents())
+    def main_pid(self) -> int:
+        """0 where it does not run."""
+        return int(self.properties("MainPID").get("MainPID", "0") or "0")
+
+    def processes(self) -> list[Process]:
+        """The unit's main process and all below it or in its control group, by age: workers, and old ones that still
+        drain. An old process that is no master's child is below none of them."""
+        main, all_of_them = self.main_pid(), _processes()
+        group = all_of_them[main].group if main in all_of_them else ""
+        ours = {pid for pid, one in all_of_them.items() if one.group == group and group.endswith(f"/{self.name}")}
+        family = {main, *ours} & set(all_of_them)
         grew = True
         while grew:
-            more = {pid for pid, parent in children.items() if parent in family} - family
+            more = {pid for pid, one in all_of_them.items() if one.parent in family} - family
             family |= more
             grew = bool(more)
-        return sorted(family)
+        return sorted((all_of_them[pid] for pid in family), key=lambda one: (one.started, one.pid))
+
+    def pids(self) -> list[int]:
+        return sorted(one.pid for one in self.processes())
 
     def journal(self, since: float) -> list[str]:
         """What the unit logged since a moment (seconds since the epoch), newest last."""
@@ -90,14 +99,31 @@ class Unit:
         return [line for line in shown.output.splitlines() if line.strip()] if shown.code == 0 else []
 
 
-def _parents() -> Iterator[tuple[int, int]]:
+class Process(NamedTuple):
+    """A process as /proc has it."""
+
+    pid: int
+    parent: int
+    name: str
+    started: float  # seconds after boot
+    group: str  # the control group that systemd knows it by
+
+
+def _processes() -> dict[int, Process]:
+    found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 stat = (entry / "stat").read_text(errors="replace")
+                groups = (entry / "cgroup").read_text(errors="replace").splitlines()
             except OSError:
                 continue
-            yield int(entry.name), int(stat.rpartition(")")[2].split()[1])
+            name, _, rest = stat.partition("(")[2].rpartition(")")
+            fields = rest.split()
+            group = next((line for line in groups if line.startswith("0::") or ":name=systemd:" in line), "")
+            pid, started = int(entry.name), int(fields[19]) / os.sysconf("SC_CLK_TCK")
+            found[pid] = Process(pid, int(fields[1]), name, started, group.rpartition(":")[2])
+    return found
 
 
 class Holder(NamedTuple):

@@ -50,6 +50,7 @@ def whole(low: int, high: int) -> Kind:
 PORT = whole(1, 65535)
 LOCAL_PORT = whole(1024, 65535)
 MILLISECONDS = whole(1, MAX_MILLISECONDS)
+SECONDS = whole(1, 1_000_000)
 
 
 def share(value: Any) -> float:

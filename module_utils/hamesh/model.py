@@ -16,6 +16,11 @@ DIALECTS = (
 )
 
 
+def has(dialect: str, since: str) -> bool:
+    """Is what came with the release `since` in the language of a dialect?"""
+    return DIALECTS.index(dialect) >= DIALECTS.index(since)
+
+
 @dataclass(frozen=True)
 class Check:
     """How a sidecar asks a backend whether it is well."""
@@ -123,6 +128,7 @@ class Sidecar:
     listeners: tuple[Listener, ...]
     dialect: str = "1.4"
     maxconn: int = 4096
+    hard_stop_after: int = 1800  # seconds
     zone: str = ""
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import socket
-from typing import NamedTuple, Sequence
+from typing import Dict, List, NamedTuple, Sequence
 
 from . import runtime
 from .runtime import RuntimeFailure
@@ -12,6 +12,9 @@ from .syntax import Section, binds, description, parse, stats_socket
 
 ANSWER = 5.0  # seconds that a process may take to answer one question
 MIN_READY = 0.5  # share of a pool that must stay ready, where its section does not say
+
+
+Rows = List[Dict[str, str]]  # of show stat
 
 
 class ServerLine(NamedTuple):
@@ -78,11 +81,31 @@ class Configuration:
         shares = {section.name: _min_ready(section) for section in self.sections}
         found = []
         for pool in sorted(set(before) & set(after) - set(allowed)):
-            least = max(1, math.ceil(before[pool] * shares[pool] - 1e-9))
+            least = _least(before[pool], shares[pool])
             if after[pool] < min(least, before[pool]):
                 found.append(
                     f"pool {pool} would shrink from {before[pool]} ready servers to {after[pool]}, and its min_ready "
                     f"of {shares[pool]:g} asks for {least}"
+                )
+        return found
+
+    def weak(self, were_up: dict[str, set[str]], allowed: Sequence[str], trusting: bool) -> list[str]:
+        """Pools with fewer servers up than min_ready of those that were up before and are still to be ready. A server
+        that was not checked yet is up for HAProxy; here only where this is trusting."""
+        try:
+            now = up(runtime.show_stat(self.socket, ANSWER), trusting)
+        except RuntimeFailure as failure:
+            return [str(failure)]
+        shares = {section.name: _min_ready(section) for section in self.sections}
+        ready = {name for name, server in self.servers.items() if server.ready}
+        found = []
+        for pool in sorted(set(were_up) & set(shares) - set(allowed)):
+            were = {server for server in were_up[pool] if f"{pool}/{server}" in ready}
+            least = _least(len(were), shares[pool]) if were else 0
+            if len(now.get(pool, ())) < least:
+                found.append(
+                    f"pool {pool} has {len(now.get(pool, ()))} servers up, of {len(were)} that were, and its min_ready "
+                    f"of {shares[pool]:g} asks for {least}; down: {', '.join(sorted(were - now.get(pool, set())))}"
                 )
         return found
 
@@ -92,6 +115,21 @@ class Configuration:
         for name, server in self.servers.items():
             count[name.split("/")[0]] += server.ready
         return count
+
+
+def up(rows: Rows, trusting: bool = False) -> dict[str, set[str]]:
+    """The servers that take requests, by pool: those that a check said to be well, or that have none."""
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        checked = trusting or not row.get("check_status", "").endswith("INI")  # "* INI" while the first is under way
+        if row["svname"] not in ("FRONTEND", "BACKEND") and runtime.takes_requests(row) and checked:
+            found.setdefault(row["pxname"], set()).add(row["svname"])
+    return found
+
+
+def _least(count: int, share: float) -> int:
+    """How many of a pool's servers must stay: one at least."""
+    return max(1, math.ceil(count * share - 1e-9))
 
 
 def _min_ready(section: Section) -> float:

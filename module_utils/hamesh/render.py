@@ -13,7 +13,7 @@ from typing import Iterator, NamedTuple
 
 import jinja2
 
-from .model import Server, Service, Sidecar
+from .model import Server, Service, Sidecar, has
 
 STATS_SOCKET = "/run/haproxy/admin.sock"
 USUAL = Service(name="usual", pool="usual", port=1, local_port=1024)
@@ -36,7 +36,7 @@ def load_template(source: str) -> jinja2.Template:
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     environment.globals.update(
-        section_lines=section_lines, server_words=server_words, usual=USUAL, stats_socket=STATS_SOCKET
+        section_lines=section_lines, server_words=server_words, usual=USUAL, stats_socket=STATS_SOCKET, has=has
     )
     return environment.from_string(source)
 

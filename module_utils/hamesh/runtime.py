@@ -114,5 +114,10 @@ def not_up(rows: list[dict[str, Any]], names: list[str]) -> list[str]:
     ]
 
 
+def takes_requests(row: dict[str, str]) -> bool:
+    """Is a server of show stat up, and of a weight?"""
+    return is_up(row["status"]) and _number(row["weight"]) > 0
+
+
 def _number(text: str) -> int:
     return int(text) if text.lstrip("-").isdigit() else 0

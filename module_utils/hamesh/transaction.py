@@ -11,28 +11,32 @@ import contextlib
 import errno
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Sequence
+from typing import Any, Callable, NamedTuple, Sequence
 
 from . import intent, runtime
 from .check import Verdict, check_text
 from .files import read_text, write_whole
+from .handover import COST, SF, find_way, old_processes, reap
 from .history import FOUND, History
 from .host import Finished, Unit, cannot_bind, listening
 from .intent import Intent, Unfinished
 from .lock import RECORDS, Held, exclusive
-from .proof import ANSWER, Configuration
+from .proof import ANSWER, Configuration, up
 from .runtime import RuntimeFailure
 
-POLL = 0.1  # seconds between two looks at a process that is coming up
+POLL = 0.05  # seconds between two looks at a process that is coming up
+SETTLE = 8.0  # seconds that health checks have to say how the pools are: four of the usual interval
 PREVIOUS = "previous"
 RUNNING = ("active", "reloading")
 
 
 class Request(NamedTuple):
-    """What shall run where: `content`, or a kept `generation` ("previous": the newest of them).
+    """What shall run where: `content`, or a kept `generation` ("previous": the newest of them), or what is on disk.
 
+    `act`: "" where nothing may be needed, else "reload" or "restart" in any case. `hard_stop_after`: seconds that a
+    process which was replaced may go on.
     `dialect`: the release whose language each line must be of. `allow_shrink`: pools that may lose more than
     min_ready lets them. `timeout` (seconds) bounds each step: a program, a reload with its proof, the wait for
     another run.
@@ -45,7 +49,9 @@ class Request(NamedTuple):
     unit: str
     dialect: str | None
     allow_shrink: Sequence[str]
+    hard_stop_after: int
     timeout: float
+    act: str = ""
 
 
 @dataclass
@@ -57,12 +63,17 @@ class Outcome:
     changed: bool = False
     method: str = "none"
     pids: list[int] = field(default_factory=list)
+    old_processes: list[dict[str, int]] = field(default_factory=list)
     pools: dict[str, dict[str, Any]] = field(default_factory=dict)
     rolled_back: bool = False
     warnings: list[str] = field(default_factory=list)
     errors: list[dict[str, Any]] = field(default_factory=list)
     diff: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+
+    def as_result(self) -> dict[str, Any]:
+        """All but the warnings, which a module gives by another way."""
+        return {name: value for name, value in asdict(self).items() if name != "warnings"}
 
 
 class ApplyError(Exception):
@@ -88,6 +99,8 @@ class Snapshot:
     state: str  # systemd's ActiveState
     description: str  # of the process
     pid: int  # 0 where it runs and does not answer, too
+    version: str  # of HAProxy, "" where it does not answer
+    up: dict[str, set[str]]  # the servers that take requests, by pool
 
     @property
     def active(self) -> bool:
@@ -126,13 +139,15 @@ class Transaction:
         self.unfinished = Unfinished(RECORDS / f"{request.unit}.unfinished")
         self.unit = Unit(request.unit, request.timeout)
         self.kept = [Kept(Configuration(read_text(entry)), entry) for entry in self.history.entries()]
-        self.wanted = Configuration(request.content or "")
+        self.wanted = Configuration(request.content or "")  # run() finds what is asked for by other means
         self.intents: dict[str, Intent] = {}
 
     def run(self) -> None:
         before = self._observe()
         if self.request.generation is not None:
             self.wanted = self._find(self.request.generation, before)
+        elif self.request.content is None:
+            self.wanted = self._on_disk(before)
         outcome, wanted = self.outcome, self.wanted
         outcome.generation, outcome.previous = wanted.generation, (before.description.split() or [""])[-1]
         outcome.diff = {
@@ -144,7 +159,7 @@ class Transaction:
         self._check(before)
         same_file = before.file is not None and before.file.text == wanted.text
         killed = self.unfinished.load()
-        stale = not same_file or (killed is not None and killed.pid in (0, before.pid))
+        stale = bool(self.request.act) or not same_file or (killed is not None and killed.pid in (0, before.pid))
         faults = wanted.faults() if before.active else ["it does not run"]
         outcome.changed = stale or bool(faults) or killed is not None
         if killed and killed.pid != before.pid:
@@ -156,7 +171,7 @@ class Transaction:
         if before.active or not self.dry_run:
             with contextlib.suppress(RuntimeFailure):  # proven above; a dry run reports what it can see
                 outcome.pools = runtime.pools(runtime.show_stat(wanted.socket, ANSWER))
-            outcome.pids = self.unit.pids()
+            self._count_processes(before)
 
     def _find(self, name: str, before: Snapshot) -> Configuration:
         """A generation that was kept."""
@@ -169,16 +184,47 @@ class Transaction:
             + (f", only {names}" if names else "; roll out the one you want with site.yml")
         )
 
+    def _on_disk(self, before: Snapshot) -> Configuration:
+        """The file as it is, whoever wrote it."""
+        if before.file is None:
+            raise self._error(f"there is no {self.path} to {self.request.act}; roll one out with site.yml")
+        if self.kept and all(kept.configuration.text != before.file.text for kept in self.kept):
+            self.outcome.warnings.append(
+                f"{self.path} is not what was rolled out here: the next rollout replaces it, and keeps a copy"
+            )
+        return before.file
+
+    def _count_processes(self, before: Snapshot) -> None:
+        """Who serves, and who still finishes old connections; those that outstay their time are ended."""
+        current = before.pid
+        with contextlib.suppress(RuntimeFailure):
+            current = int(runtime.show_info(self.wanted.socket, ANSWER).get("Pid", current))
+        olds = old_processes(self.unit, current)
+        late = [old for old in olds if old.seconds > self.request.hard_stop_after]
+        self.outcome.changed = self.outcome.changed or bool(late)
+        if not self.dry_run:
+            for old in reap(late):
+                self.outcome.warnings.append(
+                    f"pid {old.pid} was ended: it still had connections {old.seconds} s after it was replaced, and "
+                    f"hard_stop_after is {self.request.hard_stop_after}"
+                )
+            olds = [old for old in olds if old not in late]
+        self.outcome.old_processes = [old._asdict() for old in olds]
+        self.outcome.pids = self.unit.pids()
+
     def _observe(self) -> Snapshot:
         file = Configuration(read_text(self.path)) if self.path.exists() else None
         state = self.unit.properties("ActiveState").get("ActiveState", "")
         info: dict[str, str] = {}
+        serving: dict[str, set[str]] = {}
         sockets = [one.socket for one in (self.wanted, file, *(kept.configuration for kept in self.kept)) if one]
         for path in dict.fromkeys(filter(None, sockets)):
             if state in RUNNING and not info:
                 with contextlib.suppress(RuntimeFailure):
                     info = runtime.show_info(path, ANSWER)
-        return Snapshot(file, state, info.get("description", ""), int(info.get("Pid", "0") or "0"))
+                    serving = up(runtime.show_stat(path, ANSWER))
+        pid = int(info.get("Pid", "0") or "0")
+        return Snapshot(file, state, info.get("description", ""), pid, info.get("Version", ""), serving)
 
     def _running(self, before: Snapshot) -> Configuration | None:
         """The text of what the process says it runs, where this host has it."""
@@ -319,25 +365,38 @@ class Transaction:
         """Reload, or start what does not run, and wait for the proof. A process that does not answer is reloaded,
         too, and restarted where that does not help. Returns how it went and what is not proven."""
         if not before.active:
-            return self._act("start", text, 0)
-        acted, faults = self._act("reload", text, before.pid)
+            return self._act("start", text, before)
+        acted, faults = self._act(self.request.act or "reload", text, before)
         if faults and not before.pid:
             self.unit.kill()  # it neither answers nor reloads, so it would not stop either
-            acted, faults = self._act("restart", text, 0)
+            acted, faults = self._act("restart", text, before)
         return acted, faults
 
-    def _act(self, method: str, text: Configuration, old_pid: int) -> tuple[Finished, list[str]]:
+    def _act(
+        self, verb: str, text: Configuration, before: Snapshot, going_back: bool = False
+    ) -> tuple[Finished, list[str]]:
+        """Start, reload or restart, and wait for the proof. A process that was there before going back may be the
+        one that is there now, and the pools are as they are."""
         show = self.unit.properties("LimitNOFILE", "MainPID", "ActiveState")
         if show.get("ActiveState") not in RUNNING:
             self.unit.act("reset-failed")  # also the count of its failures
-        self.outcome.method = "restart" if method == "reload" and _outgrown(show) else method
+        if verb == "reload" and _outgrown(show):
+            verb = "restart"
+        self.outcome.method = find_way(self.unit, before.version, self._running(before)) if verb == "reload" else verb
+        if self.outcome.method == SF and COST not in self.outcome.warnings:
+            self.outcome.warnings.append(COST)
         deadline = time.monotonic() + self.request.timeout
-        acted = self.unit.act(self.outcome.method)
-        faults = ["systemd did not do it"] if acted.code else text.faults(old_pid)
-        while faults and not acted.code and time.monotonic() < deadline:
-            time.sleep(POLL)
-            faults = text.faults(old_pid)
-        return acted, faults
+        acted = self.unit.act(verb)
+        if acted.code:
+            return acted, ["systemd did not do it"]
+        old_pid = 0 if going_back else before.pid
+        faults = _wait(lambda: text.faults(old_pid), deadline)
+        if faults or going_back:
+            return acted, faults
+        intent.restore(self.intents, text)  # at once: meanwhile it sends requests to whom an operator has drained
+        settled = min(deadline, time.monotonic() + SETTLE)
+        faults = _wait(lambda: text.weak(before.up, self.request.allow_shrink, trusting=False), settled)
+        return acted, faults and text.weak(before.up, self.request.allow_shrink, trusting=True)
 
     def _roll_back(self, before: Snapshot, acted: Finished, reason: str) -> ApplyError:
         """Put the host back to what it ran, prove it, and say what went wrong."""
@@ -353,8 +412,9 @@ class Transaction:
         if before.state == "inactive":
             self.unit.act("stop")
             return self._error(f"{failed}. The previous file is back; {self.request.unit} is stopped, as it was")
-        faults = [] if self._still_serves(old, before) else self._act("reload" if before.active else "start", old, 0)[1]
-        faults = faults and self._act("restart", old, 0)[1]
+        verb = "reload" if before.active else "start"
+        faults = [] if self._still_serves(old, before) else self._act(verb, old, before, going_back=True)[1]
+        faults = faults and self._act("restart", old, before, going_back=True)[1]
         if faults:
             return self._error(
                 f"{failed}. The previous file is back, but NOBODY SERVES: {'; '.join(faults)}. "
@@ -393,6 +453,15 @@ class Transaction:
         self.outcome.changed = False
         self.outcome.generation = self.outcome.previous
         return ApplyError(message[0].upper() + message[1:] + ".", self.outcome)
+
+
+def _wait(find: Callable[[], list[str]], deadline: float) -> list[str]:
+    """What is still wrong at the deadline."""
+    faults = find()
+    while faults and time.monotonic() < deadline:
+        time.sleep(POLL)
+        faults = find()
+    return faults
 
 
 def _said(error: OSError) -> str:

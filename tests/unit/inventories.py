@@ -96,6 +96,7 @@ HOST = st.fixed_dictionaries(
         "kvm_hypervisor": NAMES,
         "sidecar_dialect": st.sampled_from([*DIALECTS, 2.4]),
         "sidecar_maxconn": numbers(1, 10**6),
+        "sidecar_hard_stop_after": numbers(1, 10**6),
     },
 )
 

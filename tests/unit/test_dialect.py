@@ -338,6 +338,12 @@ def test_what_the_table_does_not_know_is_said_to_be_unknown(section, line, neare
     assert nearest in told[0].why
 
 
+def test_handing_over_listeners_came_with_1_8():
+    line = "stats socket /run/t/s.sock mode 600 level admin expose-fd listeners"
+    assert [finding.first_rejected for finding in findings("global", line, "1.7", "3.4")] == ["1.7"]
+    assert findings("global", line, "1.8", "3.4") == []
+
+
 def test_a_misspelled_directive_is_unknown():
     """Every directive of the table whose first word is its own, with a letter too many."""
     asked = 0

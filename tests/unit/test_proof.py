@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible.module_utils.hamesh import runtime
 from ansible.module_utils.hamesh.proof import Configuration
 
 
@@ -44,3 +45,39 @@ def test_a_pool_keeps_its_share(old, new, least):
     if least:
         assert f"asks for {least}" in found[0]
         assert new.shrinks(old, ["app"]) == []
+
+
+def rows(*servers):
+    """What show stat says of some servers: name, status, check_status."""
+    head = {"pxname": "app", "svname": "FRONTEND", "status": "OPEN", "weight": "", "check_status": ""}
+    return [head] + [
+        {"pxname": "app", "svname": name, "status": status, "weight": "100", "check_status": checked}
+        for name, status, checked in servers
+    ]
+
+
+WELL, NEW, ILL = ("UP", "L7OK"), ("UP", "* INI"), ("DOWN", "L4CON")
+
+
+@pytest.mark.parametrize(
+    ("were", "now", "unproven", "wrong"),
+    [
+        ("r0 r1 r2 r3", [WELL, WELL, WELL, WELL], False, False),
+        ("r0 r1 r2 r3", [WELL, WELL, ILL, ILL], False, False),
+        ("r0 r1 r2 r3", [WELL, ILL, ILL, ILL], True, True),
+        ("r0 r1 r2 r3", [WELL, NEW, ILL, ILL], True, False),  # HAProxy takes who was not asked yet for up
+        ("r0 r1 r2 r3", [ILL, ILL, ILL, ILL], True, True),
+        ("r0 r1", [WELL, ILL, ILL, ILL], False, False),  # of those that were up
+        ("r0 r1", [ILL, ILL, WELL, ILL], False, False),  # as many others will do
+        ("", [ILL, ILL, ILL, ILL], False, False),
+        ("r0 gone1 gone2 gone3", [WELL, ILL, ILL, ILL], False, False),  # of those that are still to be ready
+    ],
+)
+def test_a_pool_is_as_well_as_it_was(were, now, unproven, wrong, monkeypatch):
+    monkeypatch.setattr(
+        runtime, "show_stat", lambda path, timeout: rows(*[(f"r{i}", *one) for i, one in enumerate(now)])
+    )
+    new, were_up = pool(4), {"app": set(were.split()), "other": {"x"}}
+    assert bool(new.weak(were_up, [], trusting=False)) is unproven
+    assert bool(new.weak(were_up, [], trusting=True)) is wrong
+    assert new.weak(were_up, ["app"], trusting=False) == []

@@ -6,6 +6,7 @@ import hashlib
 
 import pytest
 from ansible.module_utils.hamesh.compiler import compile_mesh
+from ansible.module_utils.hamesh.model import DIALECTS
 from ansible.module_utils.hamesh.render import render
 from ansible.module_utils.hamesh.syntax import generation, parse
 from meshes import HOSTS, NETWORKS, TEMPLATE, compiled, section, text_of
@@ -110,6 +111,21 @@ def test_a_tcp_service_has_defaults_of_its_own_and_a_plain_check():
 
 def test_a_tcp_service_may_be_checked_by_http():
     assert "option httpchk GET /health" in section(text_of(compiled({"mode": "tcp", "check": {"type": "http"}})))
+
+
+@pytest.mark.parametrize(
+    ("line", "since"),
+    [
+        ("stats socket /run/haproxy/admin.sock mode 600 level admin expose-fd listeners", "1.8"),
+        ("hard-stop-after 7s", "1.8"),
+        ("option idle-close-on-response", "2.4"),
+    ],
+)
+def test_what_a_reload_is_better_for_stands_there_from_the_dialect_that_has_it(line, since):
+    for dialect in DIALECTS:
+        host = {"sidecar_dialect": dialect, "sidecar_hard_stop_after": 7}
+        text = text_of(compiled({}, {"web1": host}))
+        assert (f"    {line}\n" in text) == (DIALECTS.index(dialect) >= DIALECTS.index(since)), dialect
 
 
 def test_http_and_tcp_services_stand_under_their_own_defaults():

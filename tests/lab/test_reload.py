@@ -1,0 +1,109 @@
+"""Reloads and restarts on real hosts: in which way, what is proven after them, and the processes they leave."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+from lab import module, shell
+from test_apply import WAYS, compiled, everywhere, generation, nothing_changes, once, other
+
+MIGRATES = "net.ipv4.tcp_migrate_req"
+HOLD = """
+import socket, time
+connection = socket.create_connection(("127.0.0.1", 6380))
+answers = connection.makefile("rb")
+while True:
+    connection.sendall(b"GET hamesh:host\\r\\n")
+    print(answers.readline(), answers.readline(), flush=True)
+    time.sleep(0.2)
+"""
+
+
+def reload(host, *options, **arguments):
+    return module(host, "haproxy_reload", *options, **arguments).result(host)
+
+
+@everywhere
+def test_a_reload_is_done_in_the_best_way_and_says_which(host, index):
+    before = shell(host, "pgrep -x haproxy").split()
+    with nothing_changes(host, index):
+        assert reload(host, "--check")["changed"] is True
+        assert shell(host, "pgrep -x haproxy").split() == before
+        result = reload(host)
+        assert (result["changed"], result["method"]) == (True, WAYS[host]), result
+        assert result["generation"] == result["previous"] == generation(host)
+        assert all(pool["up"] == pool["servers"] for pool in result["pools"].values())
+    assert shell(host, "pgrep -x haproxy").split() != before
+
+
+@everywhere
+def test_a_restart_ends_the_old_process(host, index):
+    before = shell(host, "systemctl show haproxy -p MainPID")
+    with nothing_changes(host, index):
+        assert reload(host, restart=True)["method"] == "restart"
+    assert shell(host, "systemctl show haproxy -p MainPID") != before
+
+
+def test_a_reload_that_may_lose_requests_says_so():
+    shell("media1", f"sysctl -q {MIGRATES}=0")
+    try:
+        result = reload("media1")
+        assert result["method"] == "sf"
+        assert "can lose requests" in result["warnings"][0]
+        assert MIGRATES in result["warnings"][0]
+    finally:
+        shell("media1", f"sysctl -q {MIGRATES}=1")
+
+
+def test_listeners_are_handed_over_by_who_exposes_them():
+    exposing = other("media1").replace("level admin", "level admin expose-fd listeners", 1)
+    try:
+        assert module("media1", "haproxy_apply", content=exposing).result("media1")["method"] == WAYS["media1"]
+        assert reload("media1")["method"] == "expose-fd"
+    finally:
+        module("media1", "haproxy_apply", content=compiled("media1"))
+
+
+@everywhere
+def test_a_generation_whose_checks_all_fail_is_rolled_back(host, index):
+    blind = other(host).replace("option httpchk GET /health", "option httpchk GET /nowhere")
+    assert blind != other(host)
+    with nothing_changes(host, index):
+        result = module(host, "haproxy_apply", content=blind).result(host)
+        assert (result.get("failed"), result["rolled_back"]) == (True, True), result
+        assert "has 0 servers up, of 2 that were, and its min_ready of 0.5 asks for 1" in result["msg"]
+
+
+@once
+def test_a_pool_may_lose_servers_that_min_ready_does_not_ask_for(host, index):
+    shell("user1", "systemctl stop nginx")
+    try:
+        time.sleep(8)  # until all consumers know
+        result = reload(host)
+        assert (result.get("failed", False), result["pools"]["user_profile"]["up"]) == (False, 1), result
+    finally:
+        shell("user1", "systemctl start nginx")
+    deadline = time.monotonic() + 20
+    while module(host, "haproxy_info").result(host)["pools"]["user_profile"]["up"] < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
+@everywhere
+def test_an_old_process_is_counted_and_ended_when_it_outstays(host, index):
+    with contextlib.ExitStack() as undo:
+        undo.callback(shell, host, "systemctl stop hold 2>/dev/null; systemctl reset-failed hold; rm /run/hold.py")
+        shell(host, "cat >/run/hold.py; systemd-run --quiet --unit hold python3 /run/hold.py; sleep 1", HOLD)
+        result = reload(host)
+        assert len(result["old_processes"]) == 1, result
+        old = result["old_processes"][0]["pid"]
+        assert old in result["pids"]
+        assert shell(host, "systemctl is-active hold").strip() == "active"  # it lost nothing
+        time.sleep(1)
+        result = module(host, "haproxy_apply", content=compiled(host), hard_stop_after=1).result(host)
+        assert (result["changed"], result["method"], result["old_processes"]) == (True, "none", []), result
+        assert f"pid {old} was ended" in result["warnings"][0]
+        assert old not in result["pids"]
+    with nothing_changes(host, index):
+        pass
