@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -65,13 +66,12 @@ class ActionModule(ActionBase):
                 early = f"Wave {at + 1} is not begun: an earlier one did not end on {view.some(missing)}."
                 raise RolloutError([f"{early} {view.go_on(missing)}"])
             told = view.announce(waves, at, self._hypervisors([host for wave in waves for host in wave]))
-        candidates = [host for consumers in self.fleet.consumers.values() for host in consumers]
+        candidates = self._hypervisors(dict.fromkeys(itertools.chain(*self.fleet.consumers.values())))
+        asked = view.witnesses(self.fleet, self.hosts, self.given["witnesses"], candidates)
         return {
             "hosts": self.hosts,
             "told": told,
-            "witnesses": view.witnesses(
-                self.fleet, self.hosts, self.given["witnesses"], self._hypervisors(dict.fromkeys(candidates))
-            ),
+            "witnesses": view.shared(asked, self.hosts),
             # Each wave is judged by its own sidecars, too. A plan need not ask all of them.
             "sidecars": self.fleet.sidecars(self.hosts) if self.given["plan"] else [],
         }
@@ -100,7 +100,9 @@ class ActionModule(ActionBase):
         return {
             "up": view.seen_up(self.hosts, self.answers),
             "seen": {h: {place: list(one) for place, one in sights.items()} for h, sights in self.answers.items()},
-            "drains": [drain._asdict() for drain in view.drains(self.fleet, self.hosts, self.answers)],
+            "drains": view.shared(
+                [drain._asdict() for drain in view.drains(self.fleet, self.hosts, self.answers)], self.hosts
+            ),
         }
 
     def end(self) -> dict[str, Any]:

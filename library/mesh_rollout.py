@@ -126,9 +126,8 @@ told:
   elements: str
   returned: ask
 witnesses:
-  description: The consumers to ask.
-  type: list
-  elements: str
+  description: The consumers to ask, shared out among O(hosts).
+  type: dict
   returned: ask
 sidecars:
   description: Those of O(hosts) that have a sidecar, to be asked as well; none before there is a plan.
@@ -138,9 +137,8 @@ sidecars:
 drains:
   description:
     - What is to be taken out of which sidecar before the applications go down, and to be put back, as C(host),
-      C(backends), and the C(pools) in which they are not out of service on purpose already.
-  type: list
-  elements: dict
+      C(backends), and the C(pools) in which they are not out of service on purpose already; shared out among O(hosts).
+  type: dict
   returned: begin
 up:
   description: By host that answered, the servers that must be up again after the wave.

@@ -112,6 +112,11 @@ def witnesses(fleet: Fleet, hosts: Sequence[str], count: int, hypervisors: Mappi
     return chosen
 
 
+def shared(work: Sequence[Any], hosts: Sequence[str]) -> dict[str, list[Any]]:
+    """The work as the hosts of a wave share it among them, so that it is done side by side."""
+    return {host: list(work[at :: len(hosts)]) for at, host in enumerate(hosts)}
+
+
 def pools(
     fleet: Fleet, hosts: Sequence[str], answers: Answers, disruptive: bool, allow_shrink: Sequence[str] = ()
 ) -> list[Pool]:

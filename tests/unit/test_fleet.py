@@ -14,6 +14,7 @@ from ansible.module_utils.hamesh.fleet import (
     read_fleet,
     read_seen,
     seen_up,
+    shared,
     summarize,
     unseen,
     witnesses,
@@ -104,6 +105,11 @@ def test_what_is_out_on_purpose_is_not_drained_and_so_not_put_back():
     """web1 says so of itself, and of web2 and the others, which were not asked, most of those that were."""
     answers = said(web1={"users/user1": MAINT}, web3={"users/user1": DRAINED}, web4={"users/user1": DOWN})
     assert drains(FLEET, ["user1"], answers) == [("web4", ["user1"], ["users"])]
+
+
+def test_the_hosts_of_a_wave_share_the_work():
+    assert shared("abcde", ["x", "y"]) == {"x": ["a", "c", "e"], "y": ["b", "d"]}
+    assert shared("a", ["x", "y"]) == {"x": ["a"], "y": []}
 
 
 # --- what is down

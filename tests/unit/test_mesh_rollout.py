@@ -85,7 +85,7 @@ def test_what_stands_in_the_way_of_a_plan_is_said(rollout):
 
 def test_who_is_asked_about_a_wave(rollout):
     result = rollout(step="ask", hosts=["app1"])
-    assert (result["witnesses"], result["sidecars"], result["told"]) == (["web1"], [], [])
+    assert (result["witnesses"], result["sidecars"], result["told"]) == ({"app1": ["web1"]}, [], [])
     result = rollout(step="ask", hosts=["web1"], plan=PLAN)
     assert (result["hosts"], result["sidecars"]) == (["web1"], ["web1"])
     assert result["told"][:2] == ["Wave 1 of 3: web1 (kvm1).", "Done: none. After it: 2 hosts."]
@@ -102,7 +102,7 @@ def test_a_wave_is_not_begun_before_the_earlier_ones_have_ended(rollout):
 def test_a_wave_begins_only_when_its_pools_can_spare_it_and_ends_only_when_all_is_up_again(rollout):
     begun = rollout(step="begin", hosts=["app1"], answers=[answer("UP")])
     assert begun["up"] == {"web1": ["app/app1"]}
-    assert begun["drains"] == [{"host": "web1", "backends": ["app1"], "pools": ["app"]}]
+    assert begun["drains"] == {"app1": [{"host": "web1", "backends": ["app1"], "pools": ["app"]}]}
     result = rollout(step="begin", hosts=["app1"], answers=[answer("DOWN")])
     assert result["msg"].startswith("This wave may not be taken now, and nothing in it was touched.\npool app: ")
     begun = rollout(step="begin", hosts=["app2"], answers=[answer("UP")])
