@@ -137,7 +137,8 @@ sidecars:
 drains:
   description:
     - What is to be taken out of which sidecar before the applications go down, and to be put back, as C(host),
-      C(backends), and the C(pools) in which they are not out of service on purpose already; shared out among O(hosts).
+      C(backends), and the C(pools) in which they are not out of service on purpose already, none for all. It is shared
+      out among O(hosts).
   type: dict
   returned: begin
 up:

@@ -37,7 +37,7 @@ class Fleet(NamedTuple):
 
 
 class Drain(NamedTuple):
-    """What a consumer's sidecar is told: these backends, in these pools."""
+    """What a consumer's sidecar is told: these backends, in these pools, or in all where none is named."""
 
     host: str
     backends: list[str]
@@ -197,16 +197,19 @@ def drains(fleet: Fleet, wave: Sequence[str], answers: Answers) -> list[Drain]:
     """
     found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for host in wave:
-        places: dict[str, list[str]] = {}
-        for service in fleet.served_by([host]):
-            for consumer in fleet.consumers[service]:
-                asked = {consumer: answers[consumer]} if consumer in answers else answers
-                votes = [sights[f"{service}/{host}"].out for sights in asked.values() if f"{service}/{host}" in sights]
-                if sum(votes) * 2 <= len(votes):
-                    places.setdefault(consumer, []).append(service)
-        for consumer, services in places.items():
-            found.setdefault((consumer, tuple(services)), []).append(host)
-    return [Drain(consumer, hosts, list(services)) for (consumer, services), hosts in sorted(found.items())]
+        for consumer in {one: None for service in fleet.served_by([host]) for one in fleet.consumers[service]}:
+            asked = {consumer: answers[consumer]} if consumer in answers else answers
+            called = [service for service in fleet.served_by([host]) if consumer in fleet.consumers[service]]
+            left = [service for service in called if not _is_out(asked, f"{service}/{host}")]
+            if left:
+                found.setdefault((consumer, () if left == called else tuple(left)), []).append(host)
+    return [Drain(consumer, hosts, list(pools)) for (consumer, pools), hosts in sorted(found.items())]
+
+
+def _is_out(answers: Answers, place: str) -> bool:
+    """Do most of those that have it see it out of service on purpose?"""
+    votes = [sights[place].out for sights in answers.values() if place in sights]
+    return sum(votes) * 2 > len(votes)
 
 
 def faults(fleet: Fleet, wave: Sequence[str], before: Answers, after: Answers) -> list[str]:

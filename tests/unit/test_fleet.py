@@ -90,21 +90,37 @@ def test_witnesses_are_few_and_outside_and_apart(hosts, count, asked):
 
 def test_each_consumer_is_told_all_of_the_wave_that_it_has():
     assert drains(FLEET, ["user1", "user2", "media1"], {}) == [
-        ("user1", ["media1"], ["files"]),
-        ("user2", ["media1"], ["files"]),
-        ("web1", ["media1"], ["files"]),
-        ("web1", ["user1", "user2"], ["users"]),
-        ("web2", ["media1"], ["files"]),
-        ("web2", ["user1", "user2"], ["users"]),
-        ("web3", ["user1", "user2"], ["users"]),
-        ("web4", ["user1", "user2"], ["users"]),
+        ("user1", ["media1"], []),
+        ("user2", ["media1"], []),
+        ("web1", ["user1", "user2", "media1"], []),
+        ("web2", ["user1", "user2", "media1"], []),
+        ("web3", ["user1", "user2"], []),
+        ("web4", ["user1", "user2"], []),
     ]
 
 
 def test_what_is_out_on_purpose_is_not_drained_and_so_not_put_back():
     """web1 says so of itself, and of web2 and the others, which were not asked, most of those that were."""
     answers = said(web1={"users/user1": MAINT}, web3={"users/user1": DRAINED}, web4={"users/user1": DOWN})
-    assert drains(FLEET, ["user1"], answers) == [("web4", ["user1"], ["users"])]
+    assert drains(FLEET, ["user1"], answers) == [("web4", ["user1"], [])]
+
+
+def test_what_is_out_in_one_pool_is_drained_in_the_others():
+    both = FLEET._replace(
+        members={**FLEET.members, "mail": ("user1",)}, consumers={**FLEET.consumers, "mail": ("web1", "web2")}
+    )
+    answers = read_answers(
+        [
+            {
+                "item": "web1",
+                "servers": [
+                    {"pool": "users", "server": "user1", "status": "MAINT", "weight": 100},
+                    {"pool": "mail", "server": "user1", "status": "UP", "weight": 100},
+                ],
+            }
+        ]
+    )
+    assert drains(both, ["user1"], answers)[:2] == [("web1", ["user1"], ["mail"]), ("web2", ["user1"], ["mail"])]
 
 
 def test_the_hosts_of_a_wave_share_the_work():

@@ -102,7 +102,7 @@ def test_a_wave_is_not_begun_before_the_earlier_ones_have_ended(rollout):
 def test_a_wave_begins_only_when_its_pools_can_spare_it_and_ends_only_when_all_is_up_again(rollout):
     begun = rollout(step="begin", hosts=["app1"], answers=[answer("UP")])
     assert begun["up"] == {"web1": ["app/app1"]}
-    assert begun["drains"] == {"app1": [{"host": "web1", "backends": ["app1"], "pools": ["app"]}]}
+    assert begun["drains"] == {"app1": [{"host": "web1", "backends": ["app1"], "pools": []}]}
     result = rollout(step="begin", hosts=["app1"], answers=[answer("DOWN")])
     assert result["msg"].startswith("This wave may not be taken now, and nothing in it was touched.\npool app: ")
     begun = rollout(step="begin", hosts=["app2"], answers=[answer("UP")])
