@@ -99,10 +99,10 @@ def witnesses(fleet: Fleet, hosts: Sequence[str], count: int, hypervisors: Mappi
     They are outside the hosts themselves where there is anybody, on as many hypervisors as can be, and few:
     one that is asked about a service is asked about all that it calls.
     """
-    services = {*fleet.served_by(hosts), *fleet.called_by(hosts)}
+    services, wave = {*fleet.served_by(hosts), *fleet.called_by(hosts)}, set(hosts)
     chosen: list[str] = []
     for service in sorted(services, key=lambda name: (len(fleet.consumers[name]), name)):
-        able = [host for host in fleet.consumers[service] if host not in hosts] or fleet.consumers[service]
+        able = [host for host in fleet.consumers[service] if host not in wave] or fleet.consumers[service]
         mine = [host for host in chosen if host in able]
         while len(mine) < min(count, len(able)):
             taken = {hypervisors.get(host, "") for host in mine} - {""}

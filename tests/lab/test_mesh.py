@@ -118,7 +118,7 @@ def test_check_and_diff_show_a_change_and_make_none(index):
     run = playbook("site.yml", "--check", "--diff", inventory=changed)
     assert run.code == 0, run.output
     assert run.changed == {"web1", "web2"}
-    diff = next(result["diff"] for result in run.results["web1"] if "generation" in result)
+    diff = next(result["diff"] for result in run.results["web1"] if "generation" in result and result["changed"])
     assert "inter 3333" in diff["after"]
     assert "inter 3333" not in diff["before"]
     assert shell("web1", "sha256sum /etc/haproxy/haproxy.cfg") == before

@@ -39,6 +39,7 @@ PLAYBOOK = """
       rescue:
         - ansible.builtin.import_role: {name: rollout, tasks_from: stop}
 """
+GONE = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
 FAILS_ON_C = {"take": "test {{ inventory_hostname }} != c"}
 
 
@@ -46,12 +47,13 @@ FAILS_ON_C = {"take": "test {{ inventory_hostname }} != c"}
 def roll(tmp_path):
     """Run it: exit code, the waves as they were announced, the hosts that were taken, and all that was printed."""
 
-    def run(*arguments, hosts=None, **variables):
+    def run(*arguments, hosts=None, index=None, **variables):
         inventory = json.loads(json.dumps(INVENTORY))
         for host, more in (hosts or {}).items():
             inventory["all"]["hosts"][host].update(more)
         (tmp_path / "inventory.yml").write_text(yaml.safe_dump(inventory))
         (tmp_path / "playbook.yml").write_text(PLAYBOOK)
+        (tmp_path / "mesh.json").write_text(json.dumps(index or {}))
         given = json.dumps({"mesh_build_dir": str(tmp_path), **variables})
         command = ["ansible-playbook", "-i", "inventory.yml", "playbook.yml", "-e", given, *arguments]
         environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
@@ -79,7 +81,7 @@ def test_limit_and_a_beginning_narrow_the_waves(roll):
 
 
 def test_check_mode_announces_all_waves(roll):
-    assert roll("--check", rollout_pause=True)[:2] == (0, WAVES)
+    assert roll("--check", "-e", "rollout_pause=true")[:2] == (0, WAVES)
 
 
 def test_a_host_that_fails_ends_the_rollout_with_what_was_done_and_what_was_not(roll):
@@ -99,8 +101,7 @@ def test_a_host_that_fails_ends_the_rollout_with_what_was_done_and_what_was_not(
 @pytest.mark.parametrize(("host", "begun"), [("a", 1), ("c", 2), ("f", 4)])
 def test_a_host_that_becomes_unreachable_ends_the_rollout(roll, host, begun):
     """Ansible itself would go on with the next wave: any_errors_fatal does not see it behind a rescue."""
-    gone = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
-    code, waves, taken, output = roll(hosts={host: gone})
+    code, waves, taken, output = roll(hosts={host: GONE})
     assert code != 0
     assert waves == WAVES[:begun], output
     assert set(taken) <= set("".join(map("".join, WAVES[:begun]))) - {host}
@@ -109,6 +110,17 @@ def test_a_host_that_becomes_unreachable_ends_the_rollout(roll, host, begun):
 
 
 def test_who_cannot_be_asked_whether_to_go_on_takes_no_wave(roll):
-    code, waves, taken, output = roll(rollout_pause=True)
+    code, waves, taken, output = roll("-e", "rollout_pause=true")
     assert (code, waves, taken) == (2, WAVES[:1], ""), output
     assert "Nobody typed yes, so this wave was not begun" in output
+
+
+def test_a_witness_that_is_unreachable_has_no_vote_and_ends_nothing(roll):
+    index = {
+        "services": {"app": {"pool": "app", "min_ready": 0.5}},
+        "pools": {"app": [{"name": "a"}, {"name": "b"}]},
+        "sidecars": {"f": {"services": ["app"]}},
+    }
+    code, waves, taken, output = roll("--limit", "a,b", index=index, hosts={"f": GONE})
+    assert (code, waves, taken) == (0, [["a"], ["b"]], "ab"), output
+    assert "Nobody could be asked about app: all of their backends count as up." in " ".join(output.split())
