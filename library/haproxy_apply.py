@@ -115,6 +115,12 @@ pools:
   description: By service, whether its listener is OPEN, its servers, how many of them are up, and open sessions.
   type: dict
   returned: always
+differs:
+  description:
+    - Whether the host runs anything else, or ran it before. It says what RV(changed) does, and a task's
+      C(changed_when) leaves it alone.
+  type: bool
+  returned: success
 rolled_back:
   description: Whether the previous file had to be put back.
   type: bool
@@ -158,7 +164,7 @@ def main() -> None:
         module.warn(warning)
     if wrong:
         module.fail_json(msg=wrong, **outcome.as_result())
-    module.exit_json(**outcome.as_result())
+    module.exit_json(differs=outcome.changed, **outcome.as_result())
 
 
 if __name__ == "__main__":

@@ -17,6 +17,17 @@ options:
     description: Seconds to wait for an answer.
     type: int
     default: 5
+  up:
+    description:
+      - Servers to wait for, each as C(POOL/SERVER). Those that this sidecar does not have are not waited for, nor are
+        those in maintenance or with weight 0.
+    type: list
+    elements: str
+    default: []
+  wait:
+    description: Seconds that the servers in O(up) may take to be up. Then it returns what it sees, as ever.
+    type: float
+    default: 0
 attributes:
   check_mode:
     support: full
@@ -32,6 +43,11 @@ EXAMPLES = r"""
 - name: Require all of a pool to be up
   ansible.builtin.assert:
     that: sidecar.pools.user_profile.up == sidecar.pools.user_profile.servers
+
+- name: Give a backend half a minute to be up again
+  haproxy_info:
+    up: [user_profile/user1]
+    wait: 30
 
 # What runs where? Ad hoc:
 #   ansible all -b -m haproxy_info
@@ -62,21 +78,30 @@ servers:
   returned: success
 """
 
+import time
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hamesh import runtime
 
 ARGUMENTS = {
     "socket": {"type": "path", "default": "/run/haproxy/admin.sock"},
     "timeout": {"type": "int", "default": 5},
+    "up": {"type": "list", "elements": "str", "default": []},
+    "wait": {"type": "float", "default": 0},
 }
+POLL = 0.5  # seconds between two looks at servers that are not up yet
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     socket, timeout = module.params["socket"], module.params["timeout"]
+    deadline = time.monotonic() + module.params["wait"]
     try:
         info = runtime.show_info(socket, timeout)
         rows = runtime.show_stat(socket, timeout)
+        while runtime.not_up(runtime.servers(rows), module.params["up"]) and time.monotonic() < deadline:
+            time.sleep(POLL)
+            rows = runtime.show_stat(socket, timeout)
     except runtime.RuntimeFailure as failure:
         module.fail_json(msg=str(failure))
     module.exit_json(

@@ -220,6 +220,48 @@ MUTATIONS = [
         "faults = []",
         f"{APPLY} -k reload_that_was_lost and web1",
     ),
+    Mutation(
+        "a wave is begun though an earlier one did not end",
+        "action_plugins/mesh_rollout.py",
+        "            if missing:\n",
+        "            if False:\n",
+        "tests/unit/test_rollout.py",
+    ),
+    Mutation(
+        "a witness that is unreachable ends the play",
+        "roles/rollout/tasks/ask.yml",
+        "  any_errors_fatal: false #",
+        "  any_errors_fatal: true #",
+        "tests/unit/test_rollout.py",
+    ),
+    Mutation(
+        "a wave is taken whatever its pools can spare",
+        f"{HAMESH}/fleet.py",
+        "        if len(taken) > pool.spare:\n",
+        "        if False:\n",
+        "tests/unit/test_fleet.py",
+    ),
+    Mutation(
+        "one vote is as good as a quorum",
+        f"{HAMESH}/fleet.py",
+        "    return against * 2 <= len(votes)\n",
+        "    return against < len(votes)\n",
+        "tests/unit/test_fleet.py",
+    ),
+    Mutation(
+        "a changed sidecar may see nobody",
+        f"{HAMESH}/fleet.py",
+        "        elif lost:\n",
+        "        elif False:\n",
+        "tests/unit/test_fleet.py",
+    ),
+    Mutation(
+        "what an operator took out is put back after a restart",
+        f"{HAMESH}/fleet.py",
+        "if not _is_out(asked,",
+        "if True or not _is_out(asked,",
+        "tests/unit/test_fleet.py",
+    ),
 ]
 
 

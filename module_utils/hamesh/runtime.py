@@ -109,6 +109,22 @@ def is_up(status: str) -> bool:
     return status.startswith("UP") or status == "no check"
 
 
+def is_out(status: str, weight: int) -> bool:
+    """Is it out of service on purpose: in maintenance, drained, or of weight 0?"""
+    return weight == 0 or status.startswith(("MAINT", "DRAIN"))
+
+
+def not_up(rows: list[dict[str, Any]], names: list[str]) -> list[str]:
+    """Those of the servers "POOL/SERVER" that are here, are not up, and are not out of service on purpose."""
+    here = {f"{row['pool']}/{row['server']}": row for row in rows}
+    found = (here[name] for name in names if name in here)
+    return [
+        f"{row['pool']}/{row['server']}"
+        for row in found
+        if not is_up(row["status"]) and not is_out(row["status"], row["weight"])
+    ]
+
+
 def takes_requests(row: dict[str, str]) -> bool:
     """Is a server of show stat up, and of a weight?"""
     return is_up(row["status"]) and _number(row["weight"]) > 0

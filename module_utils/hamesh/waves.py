@@ -101,7 +101,11 @@ def plan_waves(hosts: Mapping[str, str], pools: Sequence[Pool], policy: Policy) 
 
     Raises RolloutError with each pool of which a host is to be rolled and none may be taken.
     """
-    mistakes = [_in_the_way(pool, hosts) for pool in pools if not pool.spare and not pool.up.isdisjoint(hosts)]
+    mistakes = [
+        in_the_way(pool, [host for host in hosts if host in pool.up], 1, "rollout")
+        for pool in pools
+        if not pool.spare and not pool.up.isdisjoint(hosts)
+    ]
     if mistakes:
         raise RolloutError(mistakes)
 
@@ -128,13 +132,14 @@ def plan_waves(hosts: Mapping[str, str], pools: Sequence[Pool], policy: Policy) 
     return waves
 
 
-def _in_the_way(pool: Pool, hosts: Mapping[str, str]) -> str:
+def in_the_way(pool: Pool, hosts: Sequence[str], at_once: int, what: str) -> str:
+    """Why a rollout or a wave that takes these hosts of a pool, so many of them at once, cannot be, and what to do."""
     size, down = len(pool.members), sorted(pool.members & pool.down)
-    enough = (len(pool.up) - 1) * 10_000 // size / 10_000
+    enough = (len(pool.up) - at_once) * 10_000 // size / 10_000
     return (
         f"pool {pool.name}: members {size}, down {len(down)}{f' ({_some(down)})' if down else ''}, min_ready "
-        f"{pool.min_ready:g} keeps {pool.least} up, so 0 may be taken, and this rollout would take "
-        f"{_some([host for host in hosts if host in pool.up])}; "
+        f"{pool.min_ready:g} keeps {pool.least} up, so {pool.spare} may be taken, and this {what} would take "
+        f"{_some(hosts)}; "
         + ("bring up what is down, or " if pool.least < size else "")
         + f"lower min_ready to {enough:g}, or name the pool in mesh_allow_shrink, or leave the host out with --limit"
     )

@@ -88,3 +88,15 @@ def test_a_missing_or_dead_socket_is_said_to_be_so(tmp_path):
         dead.bind(str(tmp_path / "dead"))
     with pytest.raises(runtime.RuntimeFailure, match="HAProxy is not running"):
         runtime.show_info(str(tmp_path / "dead"))
+
+
+def test_servers_that_are_not_up_are_waited_for_unless_they_are_out_on_purpose_or_elsewhere():
+    rows = [
+        {"pool": "app", "server": f"app{at}", "status": status, "weight": weight}
+        for at, (status, weight) in enumerate(
+            [("UP", 100), ("DOWN 1/2", 100), ("MAINT", 100), ("DOWN", 0), ("UP 1/3", 1)]
+        )
+    ]
+    names = [f"app/app{at}" for at in range(9)]
+    assert runtime.not_up(rows, names) == ["app/app1"]
+    assert runtime.not_up(rows, ["app/app0"]) == []

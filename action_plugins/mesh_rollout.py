@@ -1,0 +1,143 @@
+"""mesh_rollout on the controller: gather what is known of the fleet, decide, say it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import ansible.module_utils
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+# Ansible finds a project's module_utils for modules, but not for plugins on the controller.
+if str(Path(__file__).resolve().parents[1] / "module_utils") not in ansible.module_utils.__path__:
+    ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
+
+from ansible.module_utils.hamesh import fleet as view
+from ansible.module_utils.hamesh.build import INDEX
+from ansible.module_utils.hamesh.waves import RolloutError, read_policy
+
+display = Display()
+BUILD = Path(__file__).resolve().parents[1] / "build/mesh"
+ARGUMENTS = {
+    "step": {"type": "str", "required": True, "choices": ["ask", "plan", "begin", "end", "stop"]},
+    "hosts": {"type": "list", "elements": "str", "required": True},
+    "build_dir": {"type": "path", "default": str(BUILD)},
+    "plan": {"type": "dict"},
+    "done": {"type": "list", "elements": "str", "default": []},
+    "witnesses": {"type": "int", "default": 3},
+    "answers": {"type": "list", "elements": "dict", "default": []},
+    "before": {"type": "dict", "default": {}},
+    "start": {"type": "str", "default": ""},
+    "hypervisors": {"type": "raw"},
+    "growth": {"type": "raw"},
+    "disruptive": {"type": "bool", "default": False},
+    "allow_shrink": {"type": "list", "elements": "str", "default": []},
+    "back": {"type": "list", "elements": "str", "default": []},
+}
+
+
+class ActionModule(ActionBase):
+    """One step of a rollout: what the fleet says goes in, what to do next comes out. No host is contacted."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        _, self.given = self.validate_argument_spec(ARGUMENTS)
+        self.vars = task_vars or {}
+        self.fleet = view.read_fleet(_index(Path(self.given["build_dir"])))
+        self.answers = view.read_answers(self.given["answers"])
+        known = set(self.given["hosts"])
+        self.hosts = [host for host in self.vars["groups"]["all"] if host in known]
+        try:
+            return {"changed": False, **getattr(self, self.given["step"])()}
+        except RolloutError as error:
+            return {"failed": True, "msg": str(error), "hosts": self.hosts}
+
+    def ask(self) -> dict[str, Any]:
+        told: list[str] = []
+        if self.given["plan"]:
+            waves, at = self._wave()
+            missing = [host for wave in waves[:at] for host in wave if host not in self.given["done"]]
+            if missing:
+                early = f"Wave {at + 1} is not begun: an earlier one did not end on {view.some(missing)}."
+                raise RolloutError([f"{early} {view.go_on(missing)}"])
+            told = view.announce(waves, at, self._hypervisors([host for wave in waves for host in wave]))
+        candidates = self._hypervisors(dict.fromkeys(itertools.chain(*self.fleet.consumers.values())))
+        asked = view.witnesses(self.fleet, self.hosts, self.given["witnesses"], candidates)
+        return {
+            "hosts": self.hosts,
+            "told": told,
+            "witnesses": view.shared(asked, self.hosts),
+            # Each wave is judged by its own sidecars, too. A plan need not ask all of them.
+            "sidecars": self.fleet.sidecars(self.hosts) if self.given["plan"] else [],
+        }
+
+    def plan(self) -> dict[str, Any]:
+        given = self.given
+        policy = read_policy(given["hypervisors"], given["growth"])
+        made = view.plan(self._hypervisors(self.hosts), self._pools(), policy, given["start"])
+        if not self.fleet.members:
+            display.warning(f"There is no {INDEX} in {given['build_dir']}: the waves keep to hypervisors alone.")
+        unseen = view.unseen(self.fleet, self.hosts, self.answers)
+        if unseen:
+            display.warning(f"Nobody could be asked about {view.some(unseen)}: all of their backends count as up.")
+        return {
+            "waves": made.waves,
+            "hosts": [host for wave in made.waves for host in wave],
+            "serial": [len(wave) for wave in made.waves] or [1],
+            "left_out": made.left_out,
+            "unseen": unseen,
+        }
+
+    def begin(self) -> dict[str, Any]:
+        found = view.obstacles(self.hosts, self._pools())
+        if found:
+            raise RolloutError(["This wave may not be taken now, and nothing in it was touched.", *found])
+        return {
+            "up": view.seen_up(self.hosts, self.answers),
+            "seen": {h: {place: list(one) for place, one in sights.items()} for h, sights in self.answers.items()},
+            "drains": view.shared(
+                [drain._asdict() for drain in view.drains(self.fleet, self.hosts, self.answers)], self.hosts
+            ),
+        }
+
+    def end(self) -> dict[str, Any]:
+        found = view.faults(self.fleet, self.hosts, view.read_seen(self.given["before"]), self.answers)
+        if found:
+            raise RolloutError(["The fleet does not see this wave as it was before.", *found])
+        return {}
+
+    def stop(self) -> dict[str, Any]:
+        waves, at = self._wave()
+        raise RolloutError([view.summarize(waves, at, self.given["done"], self.given["back"])])
+
+    def _wave(self) -> tuple[list[list[str]], int]:
+        """All waves, and which of them these hosts are."""
+        waves = self.given["plan"]["waves"]
+        return waves, next(at for at, wave in enumerate(waves) if not set(wave).isdisjoint(self.hosts))
+
+    def _pools(self) -> list[Any]:
+        given = self.given
+        return view.pools(self.fleet, self.hosts, self.answers, given["disruptive"], given["allow_shrink"])
+
+    def _hypervisors(self, hosts: Any) -> dict[str, str]:
+        """The hypervisor of each host, "" where it is not known."""
+        hostvars = self.vars["hostvars"]
+        found = {}
+        for host in hosts:
+            # Only what may hold a template goes through Ansible's engine. A host that left the inventory has none.
+            raw = hostvars.raw_get(host).get("kvm_hypervisor") if host in hostvars else None
+            found[host] = str((hostvars[host]["kvm_hypervisor"] if "{" in str(raw) else raw) or "")
+        return found
+
+
+def _index(directory: Path) -> dict[str, Any]:
+    """mesh.json; nothing where there is none, or none that can be read."""
+    try:
+        return dict(json.loads((directory / INDEX).read_text()))
+    except (OSError, ValueError, TypeError):
+        return {}

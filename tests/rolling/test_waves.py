@@ -1,0 +1,231 @@
+"""Rollouts in waves on real hosts: their order, what stops them, and that no other host is touched then."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import time
+
+import pytest
+from lab import INVENTORY, ROOT, Run, changed_inventory, module, playbook, shell, start
+
+SIDECARS = ("web1", "web2", "media1", "media2", "user1", "user2")
+# The canary; then its own hypervisor and one after the other, in the order of their first hosts in the inventory.
+ORDER = ["web1", "user1", "web2, user2", "media1", "media2"]
+FILE = "/etc/haproxy/haproxy.cfg"
+SOAK = ("-e", "rollout_soak=4")  # longer than a new process takes for its first check of everybody
+
+
+def change(**fields):
+    """The lab's inventory with something else in page_cache, which every sidecar has."""
+    return changed_inventory(lambda _, services: services["page_cache"].update(fields))
+
+
+def interval(milliseconds):
+    return change(check={"type": "tcp", "interval": milliseconds})
+
+
+def states():
+    """What every sidecar has on disk and runs."""
+    infos = module(",".join(SIDECARS), "haproxy_info").last
+    return {host: (shell(host, f"sha256sum {FILE}"), infos[host]["generation"]) for host in SIDECARS}
+
+
+def announced(run: Run):
+    """The hosts of each wave that was announced, in the order of the run."""
+    return re.findall(r"Wave \d+ of \d+: ([a-z0-9, ]+) \(", run.output)
+
+
+@pytest.fixture
+def untouched():
+    """No host runs or has anything else after the test than before."""
+    before = states()
+    yield
+    assert states() == before
+
+
+@pytest.fixture(autouse=True)
+def restored():
+    yield
+    mended = playbook("site.yml")
+    assert mended.code == 0, mended.output
+
+
+def test_a_change_goes_out_canary_first_then_hypervisor_by_hypervisor():
+    run = playbook("site.yml", inventory=interval(2100))
+    assert run.code == 0, run.output
+    assert announced(run) == ORDER
+    assert run.changed == set(SIDECARS)
+    assert "Done: web1, user1. After it: 2 hosts." in run.output
+    again = playbook("site.yml", inventory=interval(2100))
+    assert (again.code, again.changed, announced(again)) == (0, set(), [])
+
+
+def test_limit_and_rollout_from_narrow_the_waves_and_leave_the_others_as_they_were():
+    new = interval(2200)
+    before = states()
+    run = playbook("site.yml", "--limit", "media2,web2,data1", inventory=new)
+    assert (run.code, run.changed, announced(run)) == (0, {"web2", "media2"}, ["web2", "media2"]), run.output
+    run = playbook("site.yml", "-e", "rollout_from=web2", inventory=new)
+    assert run.code != 0
+    assert "rollout_from: web2 is not to be rolled, only web1, media1, user1, user2; name one that is" in run.output
+    run = playbook("site.yml", "-e", "rollout_from=user2", inventory=new)
+    assert (run.code, run.changed, announced(run)) == (0, {"user2", "media1"}, ["user2", "media1"]), run.output
+    after = states()
+    assert {host for host in SIDECARS if after[host] != before[host]} == {"web2", "media2", "user2", "media1"}
+
+
+def test_check_mode_shows_every_wave_and_changes_nothing(untouched):
+    run = playbook("site.yml", "--check", "--diff", inventory=interval(2300))
+    assert (run.code, run.changed, announced(run)) == (0, set(SIDECARS), ORDER), run.output
+    for host in SIDECARS:
+        shown = [result for result in run.results[host] if "inter 2300" in str(result.get("diff"))]
+        assert len(shown) == 1, host
+
+
+def test_a_canary_that_sees_nobody_goes_back_and_nobody_else_is_touched(untouched):
+    bad = {"path": "/nowhere", "expect": 200}
+    inventory = changed_inventory(lambda _, services: services["user_profile"].update(check=bad))
+    run = playbook("site.yml", *SOAK, "-e", "rollout_settle=2", inventory=inventory)
+    assert run.code != 0
+    assert announced(run) == ["web1"]
+    assert "the sidecar of web1 saw these up before, and does not now: user_profile/user1 DOWN" in run.output
+    assert "The rollout stopped in wave 1 of" in run.output
+    assert "Put back to what ran before: web1." in run.output
+    assert "-e rollout_from=web1" in run.output
+    assert run.changed == {"web1"}  # forth, and back
+
+
+def test_a_port_that_is_taken_on_one_host_stops_it_before_any_is_touched(untouched):
+    shell("media2", "systemd-run --unit hamesh-squatter python3 -m http.server 9999 --bind 127.0.0.1; sleep 1")
+    try:
+        run = playbook("site.yml", inventory=change(local_port=9999))
+        assert run.code != 0
+        assert run.changed == set()
+        assert "127.0.0.1:9999 is in use by python3" in run.output
+    finally:
+        shell("media2", "systemctl stop hamesh-squatter")
+
+
+HANG = "/run/systemd/system/haproxy.service.d/99-hang.conf"
+
+
+def test_a_host_that_fails_in_its_wave_ends_the_rollout_and_the_mended_command_finishes_it():
+    before = states()
+    new = interval(2400)
+    shell("web2", f"mkdir -p $(dirname {HANG}); printf '[Service]\\nExecReload=\\nExecReload=/bin/false\\n' > {HANG}")
+    shell("web2", "systemctl daemon-reload")
+    try:
+        run = playbook("site.yml", "-e", "sidecar_timeout=5", inventory=new)
+    finally:
+        shell("web2", f"rm {HANG}; systemctl daemon-reload")
+    assert run.code != 0
+    assert announced(run) == ORDER[:3]
+    assert "Done: web1, user1.\\nIn this wave: web2, user2." in run.output
+    assert "Not touched: media1, media2." in run.output
+    after = states()
+    assert {host for host in SIDECARS if after[host] != before[host]} == {"web1", "user1"}
+    assert run.changed.isdisjoint({"media1", "media2"})
+    run = playbook("site.yml", inventory=new)
+    assert (run.code, announced(run)) == (0, ["web2", "user2", "media1", "media2"]), run.output
+
+
+def test_a_backend_that_goes_down_meanwhile_stops_the_next_wave_that_needs_it():
+    before = states()
+    process = start(
+        "ansible-playbook", "-i", str(interval(2500)), "site.yml", "-e", "rollout_soak=15", "-e", "rollout_settle=10"
+    )
+    try:
+        for _ in range(120):  # until the canary soaks
+            if module("web1", "haproxy_info").result("web1")["generation"] != before["web1"][1]:
+                break
+            time.sleep(0.5)
+        shell("user2", "systemctl stop nginx")
+        output = "".join(process.communicate(timeout=300))
+    finally:
+        shell("user2", "systemctl start nginx")
+    assert process.returncode != 0
+    assert re.search(r"pool (login|user_profile): members 2, down 1 \(user2\), min_ready 0.5 keeps 1 up", output), (
+        output
+    )
+    assert "this wave would take user1" in output
+    after = states()
+    assert {host for host in SIDECARS if after[host] != before[host]} == {"web1"}
+
+
+def test_a_guest_that_is_short_of_cpu_is_not_rolled_and_the_others_are():
+    before = states()
+    run = playbook("site.yml", "-e", "kvm_guard_mode=enforce", "-e", "kvm_guard_max_pause=0", inventory=interval(2600))
+    assert run.code != 0
+    assert run.changed == set()
+    assert "The host is not fit to be rolled now, and was left as it is" in run.output
+    assert "The longest scheduling pause was" in run.output
+    assert states() == before
+
+
+def test_without_a_terminal_a_rollout_that_asks_is_not_begun(untouched):
+    run = playbook("site.yml", "-e", "rollout_pause=true", inventory=interval(2700))
+    assert run.code != 0
+    assert "Nobody typed yes, so this wave was not begun" in run.output
+    assert announced(run) == ["web1"]
+    assert run.changed == set()
+
+
+@pytest.mark.parametrize(("typed", "code", "rolled"), [("yes", 0, {"web1"}), ("no", 2, set())])
+def test_at_a_terminal_only_yes_goes_on(typed, code, rolled):
+    before = states()
+    command = ["ansible-playbook", "-i", str(interval(2800)), "site.yml", "-e", "rollout_pause=true", "--limit", "web1"]
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    said, answered = "", False
+    while True:
+        try:
+            said += os.read(ours, 65536).decode(errors="replace")
+        except OSError:  # it has ended
+            break
+        if "Type yes to go on" in said and not answered:
+            answered = True
+            time.sleep(1)
+            os.write(ours, f"{typed}\r".encode())
+    assert (process.wait(60), answered) == (code, True), said
+    after = states()
+    assert {host for host in SIDECARS if after[host] != before[host]} == rolled, said
+
+
+def test_a_rolling_reload_reloads_all_in_waves_and_changes_no_file():
+    files = {host: state[0] for host, state in states().items()}
+    run = playbook("playbooks/rolling-reload.yml")
+    assert (run.code, announced(run)) == (0, ORDER), run.output
+    assert {host: state[0] for host, state in states().items()} == files
+
+
+def test_a_rolling_restart_restarts_sidecars_and_applications_and_leaves_no_backend_drained():
+    def started(host, unit):
+        return shell(host, f"systemctl show --property ExecMainStartTimestampMonotonic {unit}")
+
+    before = {host: started(host, "haproxy") for host in SIDECARS}
+    nginx = {host: started(host, "nginx") for host in ("user1", "user2", "data1", "data2", "media1", "media2")}
+    units = '{"rolling_restart_units": "nginx"}'
+    run = playbook("playbooks/rolling-restart.yml", "-e", units, "--limit", "all:!web")
+    assert run.code == 0, run.output
+    assert sorted(", ".join(announced(run)).split(", ")) == sorted(nginx)
+    assert all(started(host, "nginx") != when for host, when in nginx.items())
+    assert {host for host in SIDECARS if started(host, "haproxy") != before[host]} == set(SIDECARS) - {"web1", "web2"}
+    for host, result in module(",".join(SIDECARS), "haproxy_info").last.items():
+        assert all(one["status"] == "UP" and one["weight"] for one in result["servers"]), host
+
+
+def test_going_back_is_rolled_in_waves():
+    before = states()
+    assert playbook("site.yml", inventory=interval(2900)).code == 0
+    run = playbook("playbooks/roll-back.yml")
+    assert (run.code, announced(run)) == (0, ORDER), run.output
+    assert states() == before
+
+
+def test_the_inventory_is_the_one_that_these_tests_know():
+    assert INVENTORY.joinpath("group_vars/all/rollout.yml").read_text().splitlines()[-1] == "rollout_soak: 1"

@@ -1,0 +1,122 @@
+"""mesh_rollout as Ansible runs it: what it reads of build and inventory, and how it fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+from meshes import ROOT
+
+INVENTORY = """
+all:
+  hosts:
+    web1: {kvm_hypervisor: kvm1}
+    app1: {kvm_hypervisor: "kvm{{ 1 + 1 }}"}
+    app2: {kvm_hypervisor: kvm2}
+    other: {}
+"""
+INDEX = {
+    "services": {"app": {"pool": "app", "min_ready": 0.5}},
+    "pools": {"app": [{"name": "app1"}, {"name": "app2"}]},
+    "sidecars": {"web1": {"services": ["app"]}},
+}
+ALL = ["other", "app2", "app1", "web1"]
+PLAN = {"waves": [["web1"], ["app1"], ["app2"]]}
+
+
+@pytest.fixture
+def rollout(tmp_path):
+    """Run one step; its result."""
+    for part in ("action_plugins", "library", "module_utils"):
+        shutil.copytree(ROOT / part, tmp_path / part)
+    shutil.copy(ROOT / "ansible.cfg", tmp_path)
+    (tmp_path / "inventory.yml").write_text(INVENTORY)
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build/mesh.json").write_text(json.dumps(INDEX))
+
+    def step(**arguments):
+        given = json.dumps({"build_dir": str(tmp_path / "build"), **arguments})
+        command = ["ansible", "localhost", "-i", "inventory.yml", "-m", "mesh_rollout", "-a", given]
+        environment = {**os.environ, "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+        environment |= {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "true"}
+        run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        said = json.loads(run.stdout[run.stdout.index("{") :])
+        return said["plays"][0]["tasks"][0]["hosts"]["localhost"]
+
+    yield step
+
+
+def answer(status):
+    servers = [{"pool": "app", "server": "app1", "status": "UP", "weight": 100}]
+    return {"item": "web1", "servers": [*servers, {"pool": "app", "server": "app2", "status": status, "weight": 100}]}
+
+
+def test_hosts_are_planned_in_inventory_order_by_the_hypervisors_that_the_inventory_says(rollout):
+    result = rollout(step="plan", hosts=ALL, answers=[answer("UP")], growth="unlimited")
+    assert result["waves"] == [["web1"], ["app1"], ["app2"], ["other"]]
+    assert (result["hosts"], result["serial"]) == (["web1", "app1", "app2", "other"], [1, 1, 1, 1])
+    assert (result["unseen"], result["changed"]) == ([], False)
+
+
+def test_what_nobody_could_tell_is_reported(rollout):
+    result = rollout(step="plan", hosts=ALL, answers=[{"item": "web1", "unreachable": True}])
+    assert result["unseen"] == ["app"]
+    assert result["warnings"] == ["Nobody could be asked about app: all of their backends count as up."]
+
+
+def test_without_a_build_hypervisors_alone_make_the_waves(rollout, tmp_path):
+    (tmp_path / "build/mesh.json").unlink()
+    result = rollout(step="plan", hosts=ALL, growth="unlimited")
+    assert result["waves"] == [["web1"], ["app1", "app2"], ["other"]]
+    assert result["warnings"][0].startswith("There is no mesh.json in")
+
+
+def test_what_stands_in_the_way_of_a_plan_is_said(rollout):
+    result = rollout(step="plan", hosts=["app1"], answers=[answer("DOWN")])
+    assert result["failed"] is True
+    assert result["msg"].startswith("pool app: members 2, down 1 (app2), min_ready 0.5 keeps 1 up, so 0 may be taken")
+    assert rollout(step="plan", hosts=["app1"], growth=0)["msg"].startswith("rollout_growth: 0 is not allowed")
+    allowed = rollout(step="plan", hosts=["app1"], answers=[answer("DOWN")], allow_shrink=["app"])
+    assert allowed["waves"] == [["app1"]]
+
+
+def test_who_is_asked_about_a_wave(rollout):
+    result = rollout(step="ask", hosts=["app1"])
+    assert (result["witnesses"], result["sidecars"], result["told"]) == ({"app1": ["web1"]}, [], [])
+    result = rollout(step="ask", hosts=["web1"], plan=PLAN)
+    assert (result["hosts"], result["sidecars"]) == (["web1"], ["web1"])
+    assert result["told"][:2] == ["Wave 1 of 3: web1 (kvm1).", "Done: none. After it: 2 hosts."]
+
+
+def test_a_wave_is_not_begun_before_the_earlier_ones_have_ended(rollout):
+    result = rollout(step="ask", hosts=["app2"], plan=PLAN, done=["web1"])
+    assert result["failed"] is True
+    assert result["msg"].startswith("Wave 3 is not begun: an earlier one did not end on app1.")
+    assert result["hosts"] == ["app2"]
+    assert "failed" not in rollout(step="ask", hosts=["app2"], plan=PLAN, done=["web1", "app1"])
+
+
+def test_a_wave_begins_only_when_its_pools_can_spare_it_and_ends_only_when_all_is_up_again(rollout):
+    begun = rollout(step="begin", hosts=["app1"], answers=[answer("UP")])
+    assert begun["up"] == {"web1": ["app/app1"]}
+    assert begun["drains"] == {"app1": [{"host": "web1", "backends": ["app1"], "pools": []}]}
+    result = rollout(step="begin", hosts=["app1"], answers=[answer("DOWN")])
+    assert result["msg"].startswith("This wave may not be taken now, and nothing in it was touched.\npool app: ")
+    begun = rollout(step="begin", hosts=["app2"], answers=[answer("UP")])
+    assert "failed" not in rollout(step="end", hosts=["app2"], before=begun["seen"], answers=[answer("UP")])
+    result = rollout(step="end", hosts=["app2"], before=begun["seen"], answers=[answer("DOWN")])
+    assert result["msg"] == (
+        "The fleet does not see this wave as it was before.\n"
+        "app/app2 was up, and is not seen up now: web1 DOWN; look at app2"
+    )
+
+
+def test_a_stop_fails_and_says_how_to_go_on(rollout):
+    result = rollout(step="stop", hosts=["app1"], plan=PLAN, done=["web1"], back=["app1"])
+    assert result["failed"] is True
+    assert "Done: web1." in result["msg"]
+    assert "Put back to what ran before: app1." in result["msg"]
+    assert "-e rollout_from=app1" in result["msg"]

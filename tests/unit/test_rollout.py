@@ -1,0 +1,126 @@
+"""Role rollout around a task that may fail: which hosts are taken, in which order, and what is said when it stops."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+from meshes import ROOT
+
+# Four waves by growth alone: a, then b and c, then d and e, which share a hypervisor, then f.
+INVENTORY = {
+    "all": {
+        "vars": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "rollout_soak": 0},
+        "hosts": {host: {"kvm_hypervisor": kvm} for host, kvm in zip("abcdef", ["1", "1", "1", "2", "2", "3"])},
+    }
+}
+WAVES = [["a"], ["b", "c"], ["d", "e"], ["f"]]
+PLAYBOOK = """
+- name: Plan
+  hosts: all
+  gather_facts: false
+  roles: [rollout]
+
+- name: Roll
+  hosts: "{{ hostvars['localhost']['rollout_plan']['hosts'] | default([]) }}"
+  serial: "{{ hostvars['localhost']['rollout_plan']['serial'] | default([1]) }}"
+  any_errors_fatal: true
+  gather_facts: false
+  tasks:
+    - block:
+        - ansible.builtin.import_role: {name: rollout, tasks_from: before}
+        - ansible.builtin.command: "{{ take | default('true') }}"
+        - ansible.builtin.import_role: {name: rollout, tasks_from: after}
+      rescue:
+        - ansible.builtin.import_role: {name: rollout, tasks_from: stop}
+"""
+GONE = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+FAILS_ON_C = {"take": "test {{ inventory_hostname }} != c"}
+
+
+@pytest.fixture
+def roll(tmp_path):
+    """Run it: exit code, the waves as they were announced, the hosts that were taken, and all that was printed."""
+
+    def run(*arguments, hosts=None, index=None, **variables):
+        inventory = json.loads(json.dumps(INVENTORY))
+        for host, more in (hosts or {}).items():
+            inventory["all"]["hosts"][host].update(more)
+        (tmp_path / "inventory.yml").write_text(yaml.safe_dump(inventory))
+        (tmp_path / "playbook.yml").write_text(PLAYBOOK)
+        (tmp_path / "mesh.json").write_text(json.dumps(index or {}))
+        given = json.dumps({"mesh_build_dir": str(tmp_path), **variables})
+        command = ["ansible-playbook", "-i", "inventory.yml", "playbook.yml", "-e", given, *arguments]
+        environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        )
+        waves = [one.split(", ") for one in re.findall(r"Wave \d+ of \d+: ([a-f, ]+) \(", done.stdout)]
+        taken = re.findall(r"^(\w)\s+: ok=\d+ +changed=1", done.stdout, re.MULTILINE)
+        return done.returncode, waves, "".join(taken), done.stdout + done.stderr
+
+    return run
+
+
+def test_all_waves_are_taken_in_the_order_of_the_plan(roll):
+    code, waves, taken, output = roll()
+    assert (code, waves, taken) == (0, WAVES, "abcdef"), output
+
+
+def test_limit_and_a_beginning_narrow_the_waves(roll):
+    assert roll("--limit", "c,b,f")[:3] == (0, [["b"], ["c"], ["f"]], "bcf")
+    assert roll(rollout_from="e")[:3] == (0, [["e"], ["f"]], "ef")
+    code, waves, _, output = roll(rollout_from="x")
+    assert (code != 0, waves) == (True, [])
+    assert "rollout_from: x is not to be rolled, only a, b, c, d, e, f" in output
+
+
+def test_check_mode_announces_all_waves(roll):
+    assert roll("--check", "-e", "rollout_pause=true")[:2] == (0, WAVES)
+
+
+def test_a_host_that_fails_ends_the_rollout_with_what_was_done_and_what_was_not(roll):
+    code, waves, taken, output = roll(**FAILS_ON_C)
+    assert (code, waves) == (2, WAVES[:2]), output
+    assert set(taken) <= {"a", "b"}
+    said = [
+        "The rollout stopped in wave 2 of 4; the reason is above.",
+        "Done: a.",
+        "In this wave: b, c. Put back to what ran before: none.",
+        "Not touched: d, e, f.",
+        "To go on after a stop: the same command; with -e rollout_from=b it begins there.",
+    ]
+    assert "\n".join(said) in re.sub(r"\n +", "\n", output), output
+
+
+@pytest.mark.parametrize(("host", "begun"), [("a", 1), ("c", 2), ("f", 4)])
+def test_a_host_that_becomes_unreachable_ends_the_rollout(roll, host, begun):
+    """Ansible itself would go on with the next wave: any_errors_fatal does not see it behind a rescue."""
+    code, waves, taken, output = roll(hosts={host: GONE})
+    assert code != 0
+    assert waves == WAVES[:begun], output
+    assert set(taken) <= set("".join(map("".join, WAVES[:begun]))) - {host}
+    if begun < len(WAVES):
+        assert f"Wave {begun + 1} is not begun: an earlier one did not end on" in output
+
+
+def test_who_cannot_be_asked_whether_to_go_on_takes_no_wave(roll):
+    code, waves, taken, output = roll("-e", "rollout_pause=true")
+    assert (code, waves, taken) == (2, WAVES[:1], ""), output
+    assert "Nobody typed yes, so this wave was not begun" in output
+
+
+def test_a_witness_that_is_unreachable_has_no_vote_and_ends_nothing(roll):
+    index = {
+        "services": {"app": {"pool": "app", "min_ready": 0.5}},
+        "pools": {"app": [{"name": "a"}, {"name": "b"}]},
+        "sidecars": {"f": {"services": ["app"]}},
+    }
+    code, waves, taken, output = roll("--limit", "a,b", index=index, hosts={"f": GONE})
+    assert (code, waves, taken) == (0, [["a"], ["b"]], "ab"), output
+    assert "Nobody could be asked about app: all of their backends count as up." in " ".join(output.split())
