@@ -108,3 +108,19 @@ class Process:
         if one["checks"]:
             return "UP 1/3"  # until a check has passed or failed
         return "DOWN" if one["down"] else "UP"
+
+
+def starter(directory):
+    """What starts a process that runs the server lines of pool `app`, or of several pools (name and lines), on a
+    socket of its own, and gives it with the configuration it runs."""
+    started = []
+
+    def start(*servers, pools=None, **how):
+        path = str(directory / f"sock{len(started)}")
+        text = f"global\n    stats socket {path}\n"
+        for name, lines in (pools or {"app": [f"server {server}" for server in servers]}).items():
+            text += "\n".join([f"listen {name}", "    bind 127.0.0.1:8081", *(f"    {line}" for line in lines), ""])
+        started.append(Process(path, text, **how))
+        return started[-1], Configuration(text)
+
+    return start

@@ -7,7 +7,7 @@ import time
 import pytest
 from ansible.module_utils.hamesh import drain, lock
 from ansible.module_utils.hamesh.drain import DrainError, Goal, Request, Server, change_servers, plan, shortages
-from process import HELP
+from process import HELP, starter
 
 PAIR = ("user1 10.0.0.1:80 weight 100 check inter 50ms", "user2 10.0.0.2:80 weight 100 check")
 ORDERS_OUT = ["set weight app/user1 0%", "disable server app/user1", "set weight app/user1 100%"]
@@ -21,8 +21,10 @@ def quick(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def sidecar(start, tmp_path):
+def sidecar(tmp_path):
     """A process, and what changes its servers: sidecar(server lines) -> process, change(**options)."""
+
+    start = starter(tmp_path)
 
     def run(*servers, **how):
         process, configuration = start(*(servers or PAIR), **how)

@@ -7,7 +7,13 @@ from ansible.module_utils.hamesh import intent
 from ansible.module_utils.hamesh.intent import Intent, Unfinished
 from ansible.module_utils.hamesh.proof import Configuration
 from ansible.module_utils.hamesh.runtime import RuntimeFailure
-from process import HELP
+from process import HELP, starter
+
+
+@pytest.fixture
+def start(tmp_path):
+    return starter(tmp_path)
+
 
 PLAIN = ("a 10.0.0.1:80 weight 100", "b 10.0.0.2:80 weight 100", "c 10.0.0.3:80 weight 100 disabled")
 
