@@ -86,7 +86,7 @@ def test_check_mode_shows_every_wave_and_changes_nothing(untouched):
 
 
 def test_a_canary_that_sees_nobody_goes_back_and_nobody_else_is_touched(untouched):
-    bad = {"path": "/nowhere", "expect": 200}
+    bad = {"path": "/health", "expect": 404}
     inventory = changed_inventory(lambda _, services: services["user_profile"].update(check=bad))
     run = playbook("site.yml", *SOAK, "-e", "rollout_settle=2", inventory=inventory)
     assert run.code != 0
