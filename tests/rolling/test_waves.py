@@ -34,8 +34,8 @@ def states():
 
 
 def announced(run: Run):
-    """The hosts of each wave that was announced, in the order of the run."""
-    return re.findall(r"Wave \d+ of \d+: ([a-z0-9, ]+) \(", run.output)
+    """The hosts of each wave that was announced, in the order of the run. Each is printed more than once."""
+    return list(dict.fromkeys(re.findall(r"Wave \d+ of \d+: ([a-z0-9, ]+) \(", run.output)))
 
 
 @pytest.fixture
