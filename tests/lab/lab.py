@@ -205,5 +205,5 @@ def changed_inventory(change: Any) -> Path:
     fleet, services = (yaml.safe_load(file.read_text()) for file in files)
     change(fleet["all"]["children"], services["mesh_services"])
     for file, data in zip(files, (fleet, services)):
-        file.write_text(yaml.safe_dump(data))
+        file.write_text(yaml.safe_dump(data, sort_keys=False))  # the order of hosts is the order of waves
     return copy
