@@ -131,9 +131,9 @@ MUTATIONS = [
     ),
     Mutation(
         "weights and states set by hand are not set again",
-        f"{HAMESH}/transaction.py",
-        "refused = intent.restore(self.intents, text)",
-        "refused = []",
+        f"{HAMESH}/intent.py",
+        "    wanted = kept(intents, configuration)\n",
+        "    wanted = {}\n",
         f"{APPLY} -k set_by_hand and web1",
     ),
     Mutation(
@@ -212,6 +212,27 @@ MUTATIONS = [
         "            if faults:\n                said",
         "            if acted.code:\n                said",
         f"{APPLY} -k cannot_be_proven and web1",
+    ),
+    Mutation(
+        "a reload is proven without its pools",
+        f"{HAMESH}/transaction.py",
+        "        return acted, faults and text.weak(",
+        "        return acted, [] and text.weak(",
+        "tests/lab/test_reload.py -k checks_all",
+    ),
+    Mutation(
+        "a server that no check has asked counts as up",
+        f"{HAMESH}/proof.py",
+        "checked = trusting or not",
+        "checked = True or not",
+        "tests/unit/test_proof.py",
+    ),
+    Mutation(
+        "old processes go on for ever",
+        f"{HAMESH}/handover.py",
+        "                os.kill(old.pid, number)\n",
+        "                pass\n",
+        "tests/unit/test_handover.py",
     ),
     Mutation(
         "the process is not asked where the file is right",
