@@ -85,16 +85,26 @@ def test_check_mode_shows_every_wave_and_changes_nothing(untouched):
         assert len(shown) == 1, host
 
 
-def test_a_canary_that_sees_nobody_goes_back_and_nobody_else_is_touched(untouched):
+def test_a_canary_whose_checks_all_fail_goes_back_and_nobody_else_is_touched(untouched):
+    """The host notices by itself, as half of the pool is less than min_ready."""
     bad = {"path": "/health", "expect": 404}
-    inventory = changed_inventory(lambda _, services: services["user_profile"].update(check=bad))
+    run = playbook("site.yml", inventory=changed_inventory(lambda _, each: each["user_profile"].update(check=bad)))
+    assert run.code != 0
+    assert announced(run) == ["web1"]
+    assert "The rollout stopped in wave 1 of" in run.output
+    assert "-e rollout_from=web1" in run.output
+    assert run.changed == set()
+
+
+def test_a_canary_that_sees_less_than_the_others_goes_back_and_nobody_else_is_touched(untouched):
+    """Two of three are up, which is fine with the host, and not with the fleet."""
+    elsewhere = {"path": "/health", "port": 8120}  # where data1 and data2 answer, and user2 does not
+    inventory = changed_inventory(lambda _, services: services["search"].update(check=elsewhere))
     run = playbook("site.yml", *SOAK, "-e", "rollout_settle=2", inventory=inventory)
     assert run.code != 0
     assert announced(run) == ["web1"]
-    assert "the sidecar of web1 saw these up before, and does not now: user_profile/user1 DOWN" in run.output
-    assert "The rollout stopped in wave 1 of" in run.output
+    assert "the sidecar of web1 saw these up before, and does not now: search/user2 DOWN" in run.output
     assert "Put back to what ran before: web1." in run.output
-    assert "-e rollout_from=web1" in run.output
     assert run.changed == {"web1"}  # forth, and back
 
 
