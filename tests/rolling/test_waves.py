@@ -85,16 +85,26 @@ def test_check_mode_shows_every_wave_and_changes_nothing(untouched):
         assert len(shown) == 1, host
 
 
-def test_a_canary_that_sees_nobody_goes_back_and_nobody_else_is_touched(untouched):
+def test_a_canary_whose_checks_all_fail_goes_back_and_nobody_else_is_touched(untouched):
+    """The host notices by itself, as half of the pool is less than min_ready."""
     bad = {"path": "/health", "expect": 404}
-    inventory = changed_inventory(lambda _, services: services["user_profile"].update(check=bad))
+    run = playbook("site.yml", inventory=changed_inventory(lambda _, each: each["user_profile"].update(check=bad)))
+    assert run.code != 0
+    assert announced(run) == ["web1"]
+    assert "The rollout stopped in wave 1 of" in run.output
+    assert "-e rollout_from=web1" in run.output
+    assert run.changed == set()
+
+
+def test_a_canary_that_sees_less_than_the_others_goes_back_and_nobody_else_is_touched(untouched):
+    """Two of three are up, which is fine with the host, and not with the fleet."""
+    elsewhere = {"path": "/health", "port": 8120}  # where data1 and data2 answer, and user2 does not
+    inventory = changed_inventory(lambda _, services: services["search"].update(check=elsewhere))
     run = playbook("site.yml", *SOAK, "-e", "rollout_settle=2", inventory=inventory)
     assert run.code != 0
     assert announced(run) == ["web1"]
-    assert "the sidecar of web1 saw these up before, and does not now: user_profile/user1 DOWN" in run.output
-    assert "The rollout stopped in wave 1 of" in run.output
+    assert "the sidecar of web1 saw these up before, and does not now: search/user2 DOWN" in run.output
     assert "Put back to what ran before: web1." in run.output
-    assert "-e rollout_from=web1" in run.output
     assert run.changed == {"web1"}  # forth, and back
 
 
@@ -155,14 +165,21 @@ def test_a_backend_that_goes_down_meanwhile_stops_the_next_wave_that_needs_it():
     assert {host for host in SIDECARS if after[host] != before[host]} == {"web1"}
 
 
-def test_a_guest_that_is_short_of_cpu_is_not_rolled_and_the_others_are():
+def test_a_guest_that_is_not_fit_is_left_out_and_the_others_are_rolled():
     before = states()
-    run = playbook("site.yml", "-e", "kvm_guard_mode=enforce", "-e", "kvm_guard_max_pause=0", inventory=interval(2600))
+    strict = {"kvm_guard_mode": "enforce", "kvm_guard_max_pause": 0}
+    inventory = changed_inventory(
+        lambda groups, services: (
+            groups["web"]["hosts"]["web2"].update(strict),
+            services["page_cache"].update(check={"type": "tcp", "interval": 2600}),
+        )
+    )
+    run = playbook("site.yml", inventory=inventory)
     assert run.code != 0
-    assert run.changed == set()
     assert "The host is not fit to be rolled now, and was left as it is" in run.output
-    assert "The longest scheduling pause was" in run.output
-    assert states() == before
+    assert "The longest scheduling pause in 0.5 s was" in run.output
+    assert (run.changed, announced(run)) == (set(SIDECARS) - {"web2"}, ["web1", "user1", "user2", "media1", "media2"])
+    assert states()["web2"] == before["web2"]
 
 
 def test_without_a_terminal_a_rollout_that_asks_is_not_begun(untouched):
