@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, NamedTuple
 
 import pytest
-from lab import INVENTORY, changed_inventory, mesh, playbook, shell
+from lab import INVENTORY, Requests, changed_inventory, mesh, playbook, services_of, shell
 from load import Counts, Load, by_client
 from table import Table
 
 LONG = bool(os.environ.get("SOAK"))  # what `make soak` sets
 CONSUMERS = ("media1", "media2", "user1", "user2", "web1", "web2")
 DIALECTS = {"bullseye": "2.2", "bookworm": "2.6", "trixie": "3.0"}  # the HAProxy that each release has
+RATE = 50  # requests a second on each host, where a client must not stop when nobody listens
 HEADER = ("phase", "client", "method", "times", "sent", "completed", "failed", "old processes", "seconds")
 
 
@@ -67,6 +68,24 @@ def under_load(name: str, method: str, times: int, hosts: tuple[str, ...] = CONS
             failed = str(sum(count.failed.values())) + (f" ({kinds})" if kinds else "")
             seconds = f"{time.monotonic() - started:.0f}"
             TABLE.rows.append(Row(name, client, method, times, count.sent, count.completed, failed, now.old, seconds))
+
+
+@contextlib.contextmanager
+def at_a_rate(name: str, method: str, times: int, hosts: tuple[str, ...]) -> Iterator[None]:
+    """The same for a sidecar that goes away: a client that goes on as before when nobody listens, so that what fails
+    says for how long that was."""
+    started, index = time.monotonic(), mesh()
+    one = {host: dict([next(iter(services_of(index, host).items()))]) for host in hosts}
+    requests = everywhere(lambda host: Requests(host, one[host], RATE), hosts)
+    try:
+        yield
+    finally:
+        everywhere(lambda host: requests[host].stop(), hosts)
+        counts = [requests[host].counts() for host in hosts]
+        sent, failed = sum(count[0] for count in counts), sum(sum(count[1].values()) for count in counts)
+        seconds = f"{time.monotonic() - started:.0f}"
+        client = f"{RATE} a second, a connection per request"
+        TABLE.rows.append(Row(name, client, method, times, sent, sent - failed, str(failed), 0, seconds))
 
 
 def lost(counts: dict[tuple[str, str], Counts]) -> dict[tuple[str, str], Counts]:

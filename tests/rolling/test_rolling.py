@@ -10,7 +10,7 @@ import json
 import shlex
 
 import pytest
-from conftest import LONG, everywhere, lost, roll, under_load, wait_for_old_processes
+from conftest import LONG, at_a_rate, everywhere, lost, roll, under_load, wait_for_old_processes
 from lab import ROOT, shell
 from load import ON_HOST
 
@@ -81,10 +81,10 @@ def test_rolling_reloads_lose_nothing(inventory):
 @needs("rolling-restart")
 def test_restarts_of_sidecars_cost_nobody_but_callers_on_the_same_host(inventory):
     method, times = "rolling-restart.yml", ROLLING_RESTARTS
-    own = under_load("restarts of sidecars, their own callers", method, times, RESTARTED)
-    with under_load("restarts of sidecars, callers elsewhere", method, times, ELSEWHERE) as now, own:
-        for _ in range(times):
-            roll("rolling-restart", inventory, "--limit", ",".join(RESTARTED))
+    with under_load("restarts of sidecars, callers elsewhere", method, times, ELSEWHERE) as now:
+        with at_a_rate("restarts of sidecars, their own callers", method, times, RESTARTED):
+            for _ in range(times):
+                roll("rolling-restart", inventory, "--limit", ",".join(RESTARTED))
     assert not lost(now.counts), lost(now.counts)
     wait_for_old_processes()
 
