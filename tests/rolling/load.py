@@ -95,7 +95,8 @@ CLIENTS = (
     Client(
         "redis, a connection per request",
         "tcp",
-        f"timeout {ENOUGH} redis-benchmark -p {{port}} -k 0 -c8 -n{EACH} -q get hamesh:host >said 2>&1; echo ended: $?",
+        f"timeout {ENOUGH} redis-benchmark -q -p {{port}} -k 0 -c 8 -n {EACH} get hamesh:host >said 2>&1;"
+        " echo ended: $?",
         counts_of_redis,
     ),
 )
