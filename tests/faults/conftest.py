@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import re
 import signal
-import time
 from dataclasses import dataclass
 from typing import Any, Iterator, NamedTuple
 
 import consumers
 import pytest
 from consumers import HOSTS, Generation, Traffic
-from lab import ROOT, playbook
+from lab import playbook
+from table import Table
 
 HEADER = ("fault", "requests sent", "failed", "runs to converge", "what the run said")
 
@@ -27,27 +27,13 @@ class Row(NamedTuple):
     said: str
 
 
-class Table:
-    """What the faults cost: printed at the end, and written to build/faults.md."""
-
-    def __init__(self) -> None:
-        self.rows: list[Row] = []
-        self.started = time.monotonic()
-
-    def lines(self) -> list[str]:
-        cells = [HEADER, *[tuple(str(cell) for cell in row) for row in self.rows]]
-        widths = [max(len(row[column]) for row in cells) for column in range(len(HEADER))]
-        cells.insert(1, tuple("-" * width for width in widths))
-        return [f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths))} |" for row in cells]
-
-
 def short(text: str) -> str:
     """The beginning of a message, without what differs from run to run."""
     text = " ".join(re.sub(r"\b[0-9a-f]{12}\b|\b\d{3,}\b", "…", text).split())
     return text if len(text) <= 120 else f"{text[:119]}…"
 
 
-TABLE = Table()
+TABLE = Table("faults", HEADER)
 
 
 @dataclass
@@ -93,15 +79,5 @@ def old() -> Generation:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    if not TABLE.rows:
-        return
-    report = ROOT / "build/faults.md"
-    report.parent.mkdir(exist_ok=True)
-    report.write_text("\n".join(TABLE.lines()) + "\n")
-    terminalreporter.section("Faults")
-    for line in TABLE.lines():
-        terminalreporter.write_line(line)
-    terminalreporter.write_line(
-        f"{sum(row.sent for row in TABLE.rows)} requests through {len(HOSTS)} sidecars "
-        f"in {time.monotonic() - TABLE.started:.0f} s; this table is in build/faults.md"
-    )
+    sent = sum(row.sent for row in TABLE.rows)
+    TABLE.show(terminalreporter, "Faults", f"{sent} requests through {len(HOSTS)} sidecars")

@@ -105,9 +105,9 @@ def on_host(host: str, command: str, address: str = "") -> list[str]:
     return [*login, f"sudo bash -c {shlex.quote(command)}"]
 
 
-def shell(host: str, command: str, given: str = "", address: str = "") -> str:
+def shell(host: str, command: str, given: str = "", address: str = "", seconds: float = 300) -> str:
     """What a command printed on a host, run as root. Fails where the command does."""
-    done = subprocess.run(on_host(host, command, address), input=given, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(on_host(host, command, address), input=given, capture_output=True, text=True, timeout=seconds)
     if done.returncode:
         raise RuntimeError(f"{host}: {command}: {done.stdout}{done.stderr}")
     return done.stdout
