@@ -14,7 +14,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Callable, Iterator, NamedTuple
 
-from lab import _on_host, services_of
+from lab import on_host, services_of
 
 LONGEST = 1800  # seconds; then it stops by itself
 ON_HOST = Path(__file__).with_name("on_host")
@@ -120,7 +120,7 @@ class Load:
         count = shlex.quote((ON_HOST / "count.lua").read_text())
         whole = f"cd $(mktemp -d) && printf %s {count} >count.lua; {program}; cat out; rm -r $PWD"
         pipe = subprocess.PIPE
-        return subprocess.Popen(_on_host(host, whole), stdin=pipe, stdout=pipe, text=True)
+        return subprocess.Popen(on_host(host, whole), stdin=pipe, stdout=pipe, text=True)
 
     def stop(self) -> dict[tuple[str, str], Counts]:
         """What became of it, by host and client."""
