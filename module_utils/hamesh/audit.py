@@ -117,7 +117,7 @@ def _defaults(sidecar: Sidecar, mode: str) -> list[Words]:
         "retries 3",
         "option redispatch",
         "option http-server-close" if mode == "http" else "",
-        "option idle-close-on-response" if mode == "http" and has(sidecar.dialect, "2.4") else "",
+        "option idle-close-on-response" if mode == "http" and has(sidecar.dialect, "2.6") else "",
         "timeout connect 5000",
         "timeout client 50000",
         "timeout server 50000",

@@ -118,7 +118,7 @@ def test_a_tcp_service_may_be_checked_by_http():
     [
         ("stats socket /run/haproxy/admin.sock mode 600 level admin expose-fd listeners", "1.8"),
         ("hard-stop-after 7s", "1.8"),
-        ("option idle-close-on-response", "2.4"),
+        ("option idle-close-on-response", "2.6"),
     ],
 )
 def test_what_a_reload_is_better_for_stands_there_from_the_dialect_that_has_it(line, since):
