@@ -21,6 +21,12 @@ INVENTORY = {
 }
 WAVES = [["a"], ["b", "c"], ["d", "e"], ["f"]]
 PLAYBOOK = """
+- name: Check
+  hosts: all
+  gather_facts: false
+  tasks:
+    - ansible.builtin.assert: {that: inventory_hostname != unfit | default('')}
+
 - name: Plan
   hosts: all
   gather_facts: false
@@ -78,6 +84,12 @@ def test_limit_and_a_beginning_narrow_the_waves(roll):
     code, waves, _, output = roll(rollout_from="x")
     assert (code != 0, waves) == (True, [])
     assert "rollout_from: x is not to be rolled, only a, b, c, d, e, f" in output
+
+
+def test_a_host_that_failed_before_is_left_out_and_the_others_are_rolled(roll):
+    code, waves, taken, output = roll(unfit="c")
+    assert (code, waves, taken) == (2, [["a"], ["b"], ["d", "e"], ["f"]], "abdef"), output
+    assert roll(unfit="a")[:3] == (2, [["b"], ["c"], ["d", "e"], ["f"]], "bcdef")
 
 
 def test_check_mode_announces_all_waves(roll):
