@@ -10,6 +10,7 @@ import sys
 
 import pytest
 import yaml
+from lab import at_terminal
 from meshes import ROOT
 
 # Four waves by growth alone: a, then b and c, then d and e, which share a hypervisor, then f.
@@ -136,3 +137,13 @@ def test_a_witness_that_is_unreachable_has_no_vote_and_ends_nothing(roll):
     code, waves, taken, output = roll("--limit", "a,b", index=index, hosts={"f": GONE})
     assert (code, waves, taken) == (0, [["a"], ["b"]], "ab"), output
     assert "Nobody could be asked about app: all of their backends count as up." in " ".join(output.split())
+
+
+@pytest.mark.parametrize(("typed", "code", "begun"), [("yes", 0, WAVES), ("no", 2, WAVES[:1])])
+def test_at_a_terminal_only_yes_goes_on(roll, tmp_path, typed, code, begun):
+    roll("--syntax-check")  # writes what is run here
+    command = ["ansible-playbook", "-i", "inventory.yml", "playbook.yml", "-e", "rollout_pause=true"]
+    command += ["-e", f"mesh_build_dir={tmp_path}"]
+    ended, said = at_terminal(command, tmp_path, "Type yes to go on", typed)
+    waves = re.findall(r"Wave \d+ of \d+: ([a-f, ]+) \(", said)
+    assert (ended, [one.split(", ") for one in waves]) == (code, begun), said
