@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pty
 import shlex
 import shutil
 import subprocess
@@ -58,6 +59,25 @@ def start(*command: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True
     )
+
+
+def at_terminal(command: list[str], cwd: Path, prompt: str, typed: str) -> tuple[int, str]:
+    """Run a command as somebody at a terminal does who types the same at every prompt: exit code, and what they saw."""
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    pid, terminal = pty.fork()
+    if not pid:
+        os.chdir(cwd)
+        os.execvpe(command[0], command, environment)  # noqa: S606
+    said, answered = "", 0
+    with contextlib.suppress(OSError):  # it has ended
+        while piece := os.read(terminal, 65536):
+            said += piece.decode(errors="replace")
+            if said.count(prompt) > answered:
+                answered = said.count(prompt)
+                time.sleep(1)  # until it listens
+                os.write(terminal, f"{typed}\r".encode())
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), said
 
 
 def _ansible(*command: str) -> Run:

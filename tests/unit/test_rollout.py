@@ -10,6 +10,7 @@ import sys
 
 import pytest
 import yaml
+from lab import at_terminal
 from meshes import ROOT
 
 # Four waves by growth alone: a, then b and c, then d and e, which share a hypervisor, then f.
@@ -21,6 +22,12 @@ INVENTORY = {
 }
 WAVES = [["a"], ["b", "c"], ["d", "e"], ["f"]]
 PLAYBOOK = """
+- name: Check
+  hosts: all
+  gather_facts: false
+  tasks:
+    - ansible.builtin.assert: {that: inventory_hostname != unfit | default('')}
+
 - name: Plan
   hosts: all
   gather_facts: false
@@ -80,6 +87,12 @@ def test_limit_and_a_beginning_narrow_the_waves(roll):
     assert "rollout_from: x is not to be rolled, only a, b, c, d, e, f" in output
 
 
+def test_a_host_that_failed_before_is_left_out_and_the_others_are_rolled(roll):
+    code, waves, taken, output = roll(unfit="c")
+    assert (code, waves, taken) == (2, [["a"], ["b"], ["d", "e"], ["f"]], "abdef"), output
+    assert roll(unfit="a")[:3] == (2, [["b"], ["c"], ["d", "e"], ["f"]], "bcdef")
+
+
 def test_check_mode_announces_all_waves(roll):
     assert roll("--check", "-e", "rollout_pause=true")[:2] == (0, WAVES)
 
@@ -124,3 +137,13 @@ def test_a_witness_that_is_unreachable_has_no_vote_and_ends_nothing(roll):
     code, waves, taken, output = roll("--limit", "a,b", index=index, hosts={"f": GONE})
     assert (code, waves, taken) == (0, [["a"], ["b"]], "ab"), output
     assert "Nobody could be asked about app: all of their backends count as up." in " ".join(output.split())
+
+
+@pytest.mark.parametrize(("typed", "code", "begun"), [("yes", 0, WAVES), ("no", 2, WAVES[:1])])
+def test_at_a_terminal_only_yes_goes_on(roll, tmp_path, typed, code, begun):
+    roll("--syntax-check")  # writes what is run here
+    command = ["ansible-playbook", "-i", "inventory.yml", "playbook.yml", "-e", "rollout_pause=true"]
+    command += ["-e", f"mesh_build_dir={tmp_path}"]
+    ended, said = at_terminal(command, tmp_path, "Type yes to go on", typed)
+    waves = re.findall(r"Wave \d+ of \d+: ([a-f, ]+) \(", said)
+    assert (ended, [one.split(", ") for one in waves]) == (code, begun), said
