@@ -6,6 +6,7 @@ import re
 import time
 
 import pytest
+from conftest import apply
 from lab import INVENTORY, ROOT, Run, at_terminal, changed_inventory, module, playbook, shell, start
 
 SIDECARS = ("web1", "web2", "media1", "media2", "user1", "user2")
@@ -46,8 +47,7 @@ def untouched():
 @pytest.fixture(autouse=True)
 def restored():
     yield
-    mended = playbook("site.yml")
-    assert mended.code == 0, mended.output
+    apply(INVENTORY)
 
 
 def test_a_change_goes_out_canary_first_then_hypervisor_by_hypervisor():
