@@ -37,7 +37,7 @@ def test_a_reload_is_done_in_the_best_way_and_says_which(host, index):
     assert shell(host, "pgrep -x haproxy").split() != before
 
 
-@everywhere
+@once
 def test_a_restart_ends_the_old_process(host, index):
     before = shell(host, "systemctl show haproxy -p MainPID")
     with nothing_changes(host, index):
