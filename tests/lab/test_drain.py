@@ -76,7 +76,7 @@ def test_a_backend_is_taken_out_and_put_back_and_no_request_fails(index, put_bac
         text = (ROOT / "build/mesh/web2/haproxy.cfg").read_text()
         other = text.replace(index["sidecars"]["web2"]["generation"], "0123456789ab", 1)
         for content in (other, text):
-            assert module("web2", "haproxy_apply", content=content).result("web2")["method"] == "reload"
+            assert module("web2", "haproxy_apply", content=content).result("web2")["method"] == "master-worker"
             servers = module("web2", "haproxy_info").result("web2")["servers"]
             assert {one["status"] for one in servers if one["server"] == "user1"} == {"MAINT"}
         back = playbook(RESTORE, "-e", "backend=user1")
