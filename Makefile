@@ -5,7 +5,7 @@ PACKAGES := python3-venv openssh-client iproute2 iptables podman crun netavark m
 PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PATH ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help demo test lint unit fuzz lab soak mutate clean
+.PHONY: help demo test lint unit fuzz lab soak faults mutate clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-6s %s\n", $$1, $$2}' Makefile
@@ -32,8 +32,11 @@ lab: .venv/done ## Roll out on real hosts, twice, and try what can go wrong
 	molecule test --scenario-name faults
 	molecule test --scenario-name rolling
 
-soak: .venv/done ## Reload and restart sidecars and applications under load; `make test` does it in short, without SOAK=1
-	SOAK=1 molecule test --scenario-name rolling
+soak: .venv/done ## All reloads and restarts under load, of which `make test` does some: half an hour
+	LONG=1 molecule test --scenario-name rolling
+
+faults: .venv/done ## All points at which a run can be killed, of which `make test` takes every third
+	LONG=1 molecule test --scenario-name faults
 
 mutate: .venv/done ## Break the product on purpose, place by place, and see a test fail each time
 	ansible-playbook -i molecule/inventory molecule/default/create.yml molecule/default/prepare.yml site.yml

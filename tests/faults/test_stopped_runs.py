@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import os
 import re
+import secrets
 import signal
 import subprocess
 from collections import Counter
@@ -33,12 +34,13 @@ from consumers import (
     wait_for_stop,
     weigh,
 )
-from lab import ad_hoc, reboot, start
+from lab import LONG, ad_hoc, reboot, start
 
 KILLED = 128 + signal.SIGKILL
 CLOSED = "\nlisten closed\n    mode tcp\n    disabled\n    bind 127.0.0.1:9999\n"  # runs, and its proof fails
 KEPT = "/haproxy.cfg.generations/"
 RELOAD = "start systemctl reload"
+SHARE = 1 if LONG else 3  # every point, or every third round of them
 
 
 @pytest.fixture
@@ -61,14 +63,16 @@ def first(way, part):
 
 
 def spread(way):
-    """Each distinct point for one host that comes by it, every host with about as many: points by host, in rounds."""
+    """Each distinct point for one host that comes by it, every host with about as many: points by host, in rounds.
+    In short, some of the rounds, others each time."""
     queues = {host: [] for host in HOSTS}
     for point in dict.fromkeys(point for host in HOSTS for point in way[host]):
         able = [host for host in HOSTS if point in way[host]]
         queues[min(able, key=lambda host: len(queues[host]))].append(point)
-    return [
+    rounds = [
         {host: point for host, point in zip(HOSTS, aims) if point} for aims in itertools.zip_longest(*queues.values())
     ]
+    return rounds[secrets.randbelow(SHARE) :: SHARE]
 
 
 @contextlib.contextmanager
@@ -149,7 +153,7 @@ def test_a_run_killed_anywhere_is_mended_by_the_next(sweep, way):
     with nothing_piles_up():
         sweep.run(spread(way))
     assert not sweep.problems, "\n".join(sweep.problems)
-    assert len(set(sweep.killed)) >= 30
+    assert len(set(sweep.killed)) >= 30 // SHARE
 
 
 def test_a_roll_back_killed_anywhere_is_mended_by_the_next(sweep, old):
@@ -159,7 +163,7 @@ def test_a_roll_back_killed_anywhere_is_mended_by_the_next(sweep, old):
     with nothing_piles_up():
         sweep.run(spread(back), CLOSED, timeout=3)
     assert not sweep.problems, "\n".join(sweep.problems)
-    assert len(set(sweep.killed)) >= 10
+    assert len(set(sweep.killed)) >= 10 // SHARE
 
 
 def test_a_run_killed_anywhere_after_one_that_had_reloaded_is_mended_by_the_next(sweep, way):
@@ -174,7 +178,7 @@ def test_a_run_killed_anywhere_after_one_that_had_reloaded_is_mended_by_the_next
     sweep.name = "killed again"
     sweep.run(spread(changes), earlier=reloaded)
     assert not sweep.problems, "\n".join(sweep.problems)
-    assert len(set(sweep.killed)) >= 5
+    assert len(set(sweep.killed)) >= 5 // SHARE
 
 
 # --- a run that meets another one, or a reboot

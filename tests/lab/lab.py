@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
+LONG = bool(os.environ.get("LONG"))  # all of what `make test` does in short: make soak, make faults
 INVENTORY = ROOT / "molecule/inventory"
 KEY = Path(os.environ.get("HAMESH_CACHE", "/var/cache/hamesh")) / "id_ed25519"
 ASK = Path(__file__).with_name("ask.py").read_text()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,11 +11,10 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, NamedTuple
 
 import pytest
-from lab import INVENTORY, ROOT, Requests, changed_inventory, mesh, module, playbook, services_of, shell
+from lab import INVENTORY, LONG, ROOT, Requests, changed_inventory, mesh, module, playbook, services_of, shell
 from load import Counts, Load, by_client
 from table import Table
 
-LONG = bool(os.environ.get("SOAK"))  # what `make soak` sets
 CONSUMERS = ("media1", "media2", "user1", "user2", "web1", "web2")
 DIALECTS = {"bullseye": "2.2", "bookworm": "2.6", "trixie": "3.0"}  # the HAProxy that each release has
 RATE = 50  # requests a second on each host, where a client must not stop when nobody listens
@@ -145,7 +143,7 @@ def wait_for_old_processes(hosts: tuple[str, ...] = CONSUMERS) -> None:
 
 
 def pytest_report_header() -> str:
-    return f"soak: {'the whole' if LONG else 'the short form; SOAK=1 is the whole'}"
+    return f"soak: {'the whole' if LONG else 'the short form; LONG=1 is the whole'}"
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

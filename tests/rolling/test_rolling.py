@@ -10,8 +10,8 @@ import json
 import shlex
 
 import pytest
-from conftest import LONG, at_a_rate, everywhere, lost, roll, under_load, wait_for_old_processes
-from lab import ROOT, shell
+from conftest import at_a_rate, everywhere, lost, roll, under_load, wait_for_old_processes
+from lab import LONG, ROOT, shell
 from load import ON_HOST
 
 RELOADS = 100 if LONG else 8
