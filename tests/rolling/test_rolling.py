@@ -9,9 +9,8 @@ import contextlib
 import json
 import shlex
 
-import pytest
-from conftest import at_a_rate, everywhere, lost, roll, under_load, wait_for_old_processes
-from lab import LONG, ROOT, shell
+from conftest import CONSUMERS, at_a_rate, everywhere, lost, roll, under_load, wait_for_old_processes
+from lab import LONG, module, shell
 from load import ON_HOST
 
 RELOADS = 100 if LONG else 8
@@ -43,11 +42,6 @@ def without_migration(hosts):
         everywhere(lambda host: shell(host, "sysctl -q net.ipv4.tcp_migrate_req=1; systemctl restart haproxy"), hosts)
 
 
-def needs(name):
-    there = (ROOT / f"playbooks/{name}.yml").exists()
-    return pytest.mark.skipif(not there, reason=f"there is no playbooks/{name}.yml yet")
-
-
 def test_each_client_notices_requests_that_are_lost():
     with under_load("worker killed", "kill -9", 1, ("web1",)) as now:
         shell("web1", "pkill -KILL -x haproxy; sleep 3; systemctl is-active haproxy")
@@ -70,7 +64,6 @@ def test_reloads_lose_nothing(inventory):
     wait_for_old_processes()
 
 
-@needs("rolling-reload")
 def test_rolling_reloads_lose_nothing(inventory):
     with under_load("rolling reloads", "rolling-reload.yml", ROLLING_RELOADS) as now:
         for _ in range(ROLLING_RELOADS):
@@ -79,7 +72,6 @@ def test_rolling_reloads_lose_nothing(inventory):
     wait_for_old_processes()
 
 
-@needs("rolling-restart")
 def test_restarts_of_sidecars_cost_nobody_but_callers_on_the_same_host(inventory):
     method, times = "rolling-restart.yml", ROLLING_RESTARTS
     own = at_a_rate("restarts of sidecars, their own callers", method, times, RESTARTED)
@@ -88,9 +80,10 @@ def test_restarts_of_sidecars_cost_nobody_but_callers_on_the_same_host(inventory
             roll("rolling-restart", inventory, "--limit", ",".join(RESTARTED))
     assert not lost(now.counts), lost(now.counts)
     wait_for_old_processes()
+    for host, result in module(",".join(CONSUMERS), "haproxy_info").last.items():
+        assert all(one["status"] == "UP" and one["weight"] for one in result["servers"]), host  # nobody is left drained
 
 
-@needs("rolling-restart")
 def test_a_restart_of_an_application_across_its_pool_loses_nothing(inventory):
     units = json.dumps({"rolling_restart_units": ["nginx"]})
     with under_load("restarts of an application", "rolling-restart.yml", APPLICATION_RESTARTS, CALLERS) as now:

@@ -50,7 +50,8 @@ def restored():
     apply(INVENTORY)
 
 
-def test_a_change_goes_out_canary_first_then_hypervisor_by_hypervisor():
+def test_a_change_goes_out_canary_first_then_hypervisor_by_hypervisor_and_back_the_same_way():
+    before = states()
     run = playbook("site.yml", inventory=interval(2100))
     assert run.code == 0, run.output
     assert announced(run) == ORDER
@@ -58,6 +59,9 @@ def test_a_change_goes_out_canary_first_then_hypervisor_by_hypervisor():
     assert "Done: web1, user1. After it: 2 hosts." in run.output
     again = playbook("site.yml", inventory=interval(2100))
     assert (again.code, again.changed, announced(again)) == (0, set(), [])
+    back = playbook("playbooks/roll-back.yml")
+    assert (back.code, announced(back)) == (0, ORDER), back.output
+    assert states() == before
 
 
 def test_limit_and_rollout_from_narrow_the_waves_and_leave_the_others_as_they_were():
@@ -197,37 +201,6 @@ def test_at_a_terminal_only_yes_goes_on(typed, code, rolled):
     assert ended == code, said
     after = states()
     assert {host for host in SIDECARS if after[host] != before[host]} == rolled, said
-
-
-def test_a_rolling_reload_reloads_all_in_waves_and_changes_no_file():
-    files = {host: state[0] for host, state in states().items()}
-    run = playbook("playbooks/rolling-reload.yml")
-    assert (run.code, announced(run)) == (0, ORDER), run.output
-    assert {host: state[0] for host, state in states().items()} == files
-
-
-def test_a_rolling_restart_restarts_sidecars_and_applications_and_leaves_no_backend_drained():
-    def started(host, unit):
-        return shell(host, f"systemctl show --property ExecMainStartTimestampMonotonic {unit}")
-
-    before = {host: started(host, "haproxy") for host in SIDECARS}
-    nginx = {host: started(host, "nginx") for host in ("user1", "user2", "data1", "data2", "media1", "media2")}
-    units = '{"rolling_restart_units": "nginx"}'
-    run = playbook("playbooks/rolling-restart.yml", "-e", units, "--limit", "all:!web")
-    assert run.code == 0, run.output
-    assert sorted(", ".join(announced(run)).split(", ")) == sorted(nginx)
-    assert all(started(host, "nginx") != when for host, when in nginx.items())
-    assert {host for host in SIDECARS if started(host, "haproxy") != before[host]} == set(SIDECARS) - {"web1", "web2"}
-    for host, result in module(",".join(SIDECARS), "haproxy_info").last.items():
-        assert all(one["status"] == "UP" and one["weight"] for one in result["servers"]), host
-
-
-def test_going_back_is_rolled_in_waves():
-    before = states()
-    assert playbook("site.yml", inventory=interval(2900)).code == 0
-    run = playbook("playbooks/roll-back.yml")
-    assert (run.code, announced(run)) == (0, ORDER), run.output
-    assert states() == before
 
 
 def test_the_inventory_is_the_one_that_these_tests_know():
