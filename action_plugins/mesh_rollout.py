@@ -35,7 +35,6 @@ ARGUMENTS = {
     "growth": {"type": "raw"},
     "disruptive": {"type": "bool", "default": False},
     "allow_shrink": {"type": "list", "elements": "str", "default": []},
-    "back": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -113,7 +112,14 @@ class ActionModule(ActionBase):
 
     def stop(self) -> dict[str, Any]:
         waves, at = self._wave()
-        raise RolloutError([view.summarize(waves, at, self.given["done"], self.given["back"])])
+        back = [host for host in waves[at] if self._went_back(host)]
+        raise RolloutError([view.summarize(waves, at, self.given["done"], back)])
+
+    def _went_back(self, host: str) -> bool:
+        """Does a deployment's host run again what it ran before, by itself or because its wave was put back?"""
+        said = self.vars["hostvars"][host]
+        applied, rolled_back = said.get("sidecar_applied") or {}, said.get("sidecar_rolled_back") or {}
+        return bool(applied and (applied.get("rolled_back") or rolled_back.get("changed")))
 
     def _wave(self) -> tuple[list[list[str]], int]:
         """All waves, and which of them these hosts are."""

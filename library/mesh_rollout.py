@@ -72,11 +72,6 @@ options:
     type: list
     elements: str
     default: []
-  back:
-    description: The hosts that were put back, for V(stop).
-    type: list
-    elements: str
-    default: []
 attributes:
   check_mode:
     support: full
