@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import Any, Callable, Iterator, NamedTuple
 
 from consumers import BINARY, FILE
-from lab import reboot, shell
+from lab import port_held, reboot, shell
 
 DROP_IN = "/run/systemd/system/haproxy.service.d/99-fault.conf"
 
@@ -127,9 +127,8 @@ def binary_checks_and_does_not_start(host):
     extra="\nlisten more\n    mode tcp\n    bind 127.0.0.1:9999\n",
 )
 def port_taken(host):
-    shell(host, "systemd-run --quiet --unit fault python3 -m http.server 9999 --bind 127.0.0.1; sleep 1")
-    yield
-    shell(host, "systemctl stop fault")
+    with port_held(host, 9999):
+        yield
 
 
 @fault(

@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Iterator, NamedTuple
 
 import yaml
 
@@ -172,6 +172,17 @@ class Requests:
             self.process.stdin.close()
         self.process.wait(60)
         self.reader.join()
+
+
+@contextlib.contextmanager
+def port_held(host: str, port: int) -> Iterator[None]:
+    """Another program on a host, a Python, listens on a port of its loopback."""
+    until = f"for i in $(seq 100); do ss -Hltn sport = :{port} | grep -q . && exit; sleep 0.1; done; exit 1"
+    shell(host, f"systemd-run --quiet --unit holder python3 -m http.server {port} --bind 127.0.0.1; {until}")
+    try:
+        yield
+    finally:
+        shell(host, "systemctl stop holder")
 
 
 def reboot(host: str) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import shlex
 
 import pytest
-from lab import ROOT, ask, module, playbook, services_of, shell
+from lab import ROOT, ask, module, playbook, port_held, services_of, shell
 
 HOSTS = ("media1", "web1", "web2")  # Debian 11, 12 and 13 with HAProxy 2.2, 2.6 and 3.0
 WAYS = {"media1": "tcp-migrate-req", "web1": "master-worker", "web2": "master-worker"}
@@ -87,15 +87,11 @@ def test_what_the_binary_rejects_never_gets_to_disk(host, index):
 
 @once
 def test_a_port_that_another_program_holds_is_named_with_its_holder(host, index):
-    shell(host, "systemd-run --unit hamesh-squatter python3 -m http.server 9999 --bind 127.0.0.1; sleep 1")
-    try:
-        with nothing_changes(host, index):
-            squat = "\nlisten squat\n    mode tcp\n    bind 127.0.0.1:9999\n"
-            result = module(host, "haproxy_apply", content=other(host, squat)).result(host)
-            assert result["failed"] is True
-            assert "127.0.0.1:9999 is in use by python3 (pid " in result["msg"]
-    finally:
-        shell(host, "systemctl stop hamesh-squatter")
+    with port_held(host, 9999), nothing_changes(host, index):
+        squat = "\nlisten squat\n    mode tcp\n    bind 127.0.0.1:9999\n"
+        result = module(host, "haproxy_apply", content=other(host, squat)).result(host)
+        assert result["failed"] is True
+        assert "127.0.0.1:9999 is in use by python3 (pid " in result["msg"]
 
 
 @once

@@ -7,7 +7,7 @@ import time
 
 import pytest
 from conftest import apply
-from lab import INVENTORY, ROOT, Run, at_terminal, changed_inventory, module, playbook, shell, start
+from lab import INVENTORY, ROOT, Run, at_terminal, changed_inventory, module, playbook, port_held, shell, start
 
 SIDECARS = ("web1", "web2", "media1", "media2", "user1", "user2")
 # The canary; then its own hypervisor and one after the other, in the order of their first hosts in the inventory.
@@ -112,14 +112,11 @@ def test_a_canary_that_sees_less_than_the_others_goes_back_and_nobody_else_is_to
 
 
 def test_a_port_that_is_taken_on_one_host_stops_it_before_any_is_touched(untouched):
-    shell("media2", "systemd-run --unit hamesh-squatter python3 -m http.server 9999 --bind 127.0.0.1; sleep 1")
-    try:
+    with port_held("media2", 9999):
         run = playbook("site.yml", inventory=change(local_port=9999))
-        assert run.code != 0
-        assert run.changed == set()
-        assert "127.0.0.1:9999 is in use by python3" in run.output
-    finally:
-        shell("media2", "systemctl stop hamesh-squatter")
+    assert run.code != 0
+    assert run.changed == set()
+    assert "127.0.0.1:9999 is in use by python3" in run.output
 
 
 HANG = "/run/systemd/system/haproxy.service.d/99-hang.conf"
