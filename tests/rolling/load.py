@@ -101,8 +101,8 @@ CLIENTS = (
     ),
 )
 
-# All hosts share one machine, so clients take the CPU that nobody else wants. The first is for kernels that share it
-# between sessions, and only then look at who is nice.
+# All hosts share one machine: so that a playbook is not starved, clients take the CPU that nobody else wants. The first
+# word is for kernels that share it between sessions, and only then look at who is nice.
 LAST = "echo 19 2>/dev/null >/proc/$$/autogroup; renice -n 19 $$ >/dev/null"
 # Until whoever started it closes its standard input. A client that fails at once does not become a busy loop.
 STEADY = "{command} >out 2>&1 & read -r _; touch stop; sleep 2; kill -INT $!; wait"
@@ -112,16 +112,17 @@ AGAIN = "until read -t 0 || [ $SECONDS -gt {longest} ]; do {{ {command}; }} </de
 class Load:
     """All clients on some consumers at the same time, from now on until stopped."""
 
-    def __init__(self, index: dict, hosts: tuple[str, ...]) -> None:
-        self.running = {(host, client): self._start(index, host, client) for host in hosts for client in CLIENTS}
+    def __init__(self, index: dict, hosts: tuple[str, ...], last: bool) -> None:
+        self.running = {(host, client): self._start(index, host, client, last) for host in hosts for client in CLIENTS}
 
     @staticmethod
-    def _start(index: dict, host: str, client: Client) -> subprocess.Popen[str]:
+    def _start(index: dict, host: str, client: Client, last: bool) -> subprocess.Popen[str]:
         callable_there = services_of(index, host)
         port = next(callable_there[name][1] for name in CALLED[client.mode] if name in callable_there)
         program = (STEADY if client.steady else AGAIN).format(command=client.command.format(port=port), longest=LONGEST)
         count = shlex.quote((ON_HOST / "count.lua").read_text())
-        whole = f"{LAST}; cd $(mktemp -d) && printf %s {count} >count.lua; {program}; cat out; rm -r $PWD"
+        start = f"{LAST}; " if last else ""
+        whole = f"{start}cd $(mktemp -d) && printf %s {count} >count.lua; {program}; cat out; rm -r $PWD"
         pipe = subprocess.PIPE
         return subprocess.Popen(on_host(host, whole), stdin=pipe, stdout=pipe, text=True)
 
