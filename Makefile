@@ -32,7 +32,7 @@ lab: .venv/done ## Roll out on real hosts, twice, and try what can go wrong
 	molecule test --scenario-name faults
 	molecule test --scenario-name rolling
 
-soak: .venv/done ## All reloads and restarts under load, of which `make test` does some: half an hour
+soak: .venv/done ## All reloads and restarts under load, of which `make test` does some: an hour
 	LONG=1 molecule test --scenario-name rolling
 
 faults: .venv/done ## All points at which a run can be killed, of which `make test` takes every third
