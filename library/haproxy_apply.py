@@ -35,6 +35,16 @@ options:
     description: The HAProxy that will run it.
     type: path
     default: /usr/sbin/haproxy
+  program:
+    description:
+      - What O(binary) shall be from now on. V(package), which is what the distribution installs there; or the directory
+        of a build with C(haproxy) and its unit C(haproxy.service), as role haproxy installs it. Its HAProxy checks the
+        text before anything is touched, and the process is proven to be that one; where that fails, the one that was
+        there before is put back.
+      - Left out, O(binary) stays what it is. A process that was started before that was last replaced, by an upgrade of
+        the package, for one, is reloaded in any case.
+    type: str
+    default: ""
   unit:
     description: The systemd unit that runs it.
     type: str
@@ -87,10 +97,23 @@ previous:
   description: The generation that ran before. Empty where none did, or one without a name.
   type: str
   returned: always
+program:
+  description: What O(binary) is now, V(package) or the directory of a build. In check mode, what it would be.
+  type: str
+  returned: always
+previous_program:
+  description: What it was before.
+  type: str
+  returned: always
+version:
+  description: The release that checked the configuration, and runs it.
+  type: str
+  returned: always
 method:
   description:
     - How the process got there. It was not needed (V(none)), started (V(start)) or restarted (V(restart)), which
-      a reload becomes where the process may have more open files than it was started with.
+      a reload becomes where the process may have more open files than it was started with, and where one of HAProxy
+      before 1.8 takes the place of a later one, or the other way round.
     - Or it was reloaded, in the best way that the host has. The master of HAProxy 2.6 or later hands the listeners over
       (V(master-worker)); the new process takes them from the old one (V(expose-fd), HAProxy 1.8 and later with
       C(expose-fd listeners)); the kernel hands over the connections that wait (V(tcp-migrate-req), any HAProxy with
@@ -141,6 +164,7 @@ ARGUMENTS = {
     "generation": {"type": "str"},
     "path": {"type": "path", "default": "/etc/haproxy/haproxy.cfg"},
     "binary": {"type": "path", "default": "/usr/sbin/haproxy"},
+    "program": {"type": "str", "default": ""},
     "unit": {"type": "str", "default": "haproxy.service"},
     "dialect": {"type": "str", "choices": list(DIALECTS)},
     "allow_shrink": {"type": "list", "elements": "str", "default": []},

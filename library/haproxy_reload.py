@@ -79,6 +79,18 @@ previous:
   description: The generation that ran before. Empty where none did, or one without a name.
   type: str
   returned: always
+program:
+  description: What O(binary) is, V(package) or the directory of a build. RV(previous_program) says the same.
+  type: str
+  returned: always
+previous_program:
+  description: See RV(program).
+  type: str
+  returned: always
+version:
+  description: The release that checked the file, and runs it.
+  type: str
+  returned: always
 method:
   description:
     - How it was done, V(start), V(restart), or a way to reload (V(master-worker), V(expose-fd), V(tcp-migrate-req) or

@@ -11,7 +11,7 @@ from typing import Any, Callable, Mapping, Sequence
 
 import netaddr
 
-from . import kinds
+from . import kinds, recipe
 from .kinds import Kind
 from .model import (
     DIALECTS,
@@ -41,6 +41,7 @@ HOST_VARIABLES = (
     "sidecar_dialect",
     "sidecar_maxconn",
     "sidecar_hard_stop_after",
+    *recipe.VARIABLES,
 )
 
 MAX_ID = 2_147_483_647
@@ -308,6 +309,8 @@ def _sidecar(
         f"host {host}: sidecar_hard_stop_after", kinds.SECONDS, variables.get("sidecar_hard_stop_after"), 1800
     )
     zone = reader.value(f"host {host}: mesh_zone", kinds.name, variables.get("mesh_zone"), "")
+    for mistake in recipe.mistakes(variables):
+        reader.wrong_on(host, mistake)
 
     ports: dict[int, str] = {}
     for service in services:

@@ -35,14 +35,20 @@ COST = (
 LAST_WORDS = 2.0  # seconds between asking an old process to end and ending it
 
 
-def way(command: Sequence[str], reload: str, version: str, running: Configuration | None, migrates: str) -> str:
+def way(
+    command: Sequence[str], reload: str, version: str, running: Configuration | None, migrates: str, becomes: str = ""
+) -> str:
     """The best way that this host has to reload.
 
     command: of the unit's main process. reload: the unit's ExecReload. version: of the process ("2.6.12-1").
     running: what it runs, where that is known. migrates: what net.ipv4.tcp_migrate_req is, "" where it is not.
+    becomes: the version that takes over, where that is known; another release may not take over listeners (2.2 and 3.0
+    do not from each other).
     """
     lines = [line.words for section in (running.sections if running else ()) for line in section.lines]
     release = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    if becomes and release != tuple(int(part) for part in re.findall(r"\d+", becomes)[:2]):
+        return TCP_MIGRATE_REQ if migrates.strip() == "1" else SF
     master = "-W" in command or "-Ws" in command or any(words[0] == "master-worker" for words in lines)
     exposed = any(words[:2] == ("stats", "socket") and "expose-fd" in words for words in lines)
     if master and release >= (2, 6):
@@ -52,15 +58,27 @@ def way(command: Sequence[str], reload: str, version: str, running: Configuratio
     return TCP_MIGRATE_REQ if migrates.strip() == "1" else SF
 
 
-def find_way(unit: Unit, version: str, running: Configuration | None) -> str:
+def find_way(unit: Unit, version: str, running: Configuration | None, becomes: str) -> str:
     """The way of this host's unit."""
-    show = unit.properties("MainPID", "ExecReload")
-    command, migrates = "", ""
-    with contextlib.suppress(OSError):
-        command = Path(f"/proc/{show.get('MainPID', '0')}/cmdline").read_text(errors="replace")
+    show, migrates = unit.properties("MainPID", "ExecReload"), ""
     with contextlib.suppress(OSError):
         migrates = MIGRATES.read_text()
-    return way(command.split("\0"), show.get("ExecReload", ""), version, running, migrates)
+    command = _command(show.get("MainPID", "0"))
+    return way(command, show.get("ExecReload", ""), version, running, migrates, becomes)
+
+
+def is_of_another_kind(unit: Unit) -> bool:
+    """Is the unit for a master that reloads itself (1.8 and later), and its process none, or the other way round?
+    Such a process is not reloaded into the other."""
+    show = unit.properties("MainPID", "Type")
+    command = _command(show.get("MainPID", "0"))
+    return show.get("Type") in ("notify", "forking") and ("-Ws" in command) != (show.get("Type") == "notify")
+
+
+def _command(pid: str) -> list[str]:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
+    return []
 
 
 class Old(NamedTuple):

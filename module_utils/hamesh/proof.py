@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import socket
-from typing import Dict, List, NamedTuple, Sequence
+from typing import Callable, Dict, List, Mapping, NamedTuple, Sequence
 
 from . import runtime
 from .runtime import RuntimeFailure
@@ -59,8 +59,9 @@ class Configuration:
         """Each pool's min_ready, by the name of its section."""
         return {section.name: _min_ready(section) for section in self.sections}
 
-    def faults(self, old_pid: int = 0) -> list[str]:
-        """What keeps the process from being proven to run this. Empty: it does, and each listener answers."""
+    def faults(self, old_pid: int = 0, program: Callable[[Mapping[str, str]], str] = lambda info: "") -> list[str]:
+        """What keeps the process from being proven to run this. Empty: it does, and each listener answers. `program`
+        says what is wrong with the HAProxy that says this of itself."""
         try:
             info = runtime.show_info(self.socket, ANSWER)
             rows = runtime.show_stat(self.socket, ANSWER)
@@ -71,6 +72,8 @@ class Configuration:
             return [f"the process runs '{running or 'a file without description'}', not '{self.description}'"]
         if old_pid and info.get("Pid") == str(old_pid):
             return [f"the old process (pid {old_pid}) still answers"]
+        if program(info):
+            return [program(info)]
         status = {row["pxname"]: row["status"] for row in rows if row["svname"] == "FRONTEND"}
         closed = {bind.proxy for bind in self.binds if status.get(bind.proxy) not in ("OPEN", "FULL")}
         found = [

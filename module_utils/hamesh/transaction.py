@@ -18,11 +18,12 @@ from typing import Any, Callable, NamedTuple, Sequence
 from . import intent, runtime
 from .check import Verdict, check_text
 from .files import explain, read_text, write_whole
-from .handover import COST, SF, find_way, old_processes, reap
+from .handover import COST, SF, find_way, is_of_another_kind, old_processes, reap
 from .history import FOUND, History
 from .host import Finished, Unit, cannot_bind, listening
 from .intent import Intent, Unfinished
 from .lock import RECORDS, Held, exclusive
+from .program import Program
 from .proof import ANSWER, Configuration, up
 from .runtime import RuntimeFailure
 
@@ -36,7 +37,7 @@ class Request(NamedTuple):
     """What shall run where: `content`, or a kept `generation` ("previous": the newest of them), or what is on disk.
 
     `act`: "" where nothing may be needed, else "reload" or "restart" in any case. `hard_stop_after`: seconds that a
-    process which was replaced may go on.
+    process which was replaced may go on. `program`: what `binary` shall be from now on, see Program; "": what it is.
     `dialect`: the release whose language each line must be of. `allow_shrink`: pools that may lose more than
     min_ready lets them. `timeout` (seconds) bounds each step: a program, a reload with its proof, the wait for
     another run.
@@ -52,6 +53,7 @@ class Request(NamedTuple):
     hard_stop_after: int
     timeout: float
     act: str = ""
+    program: str = ""
 
 
 @dataclass
@@ -60,6 +62,9 @@ class Outcome:
 
     generation: str = ""
     previous: str = ""
+    program: str = ""
+    previous_program: str = ""
+    version: str = ""
     changed: bool = False
     method: str = "none"
     pids: list[int] = field(default_factory=list)
@@ -99,7 +104,7 @@ class Snapshot:
     state: str  # systemd's ActiveState
     description: str  # of the process
     pid: int  # 0 where it runs and does not answer, too
-    version: str  # of HAProxy, "" where it does not answer
+    info: dict[str, str]  # what it says of itself, nothing where it does not answer
     up: dict[str, set[str]]  # the servers that take requests, by pool
 
     @property
@@ -138,6 +143,7 @@ class Transaction:
         self.history = History(self.path)
         self.unfinished = Unfinished(RECORDS / f"{request.unit}.unfinished")
         self.unit = Unit(request.unit, request.timeout)
+        self.program = Program(request.binary, self.unit, request.program)
         self.kept = [Kept(Configuration(read_text(entry)), entry) for entry in self.history.entries()]
         self.wanted = Configuration(request.content or "")  # run() finds what is asked for by other means
         self.intents: dict[str, Intent] = {}
@@ -150,6 +156,7 @@ class Transaction:
             self.wanted = self._on_disk(before)
         outcome, wanted = self.outcome, self.wanted
         outcome.generation, outcome.previous = wanted.generation, (before.description.split() or [""])[-1]
+        outcome.program, outcome.previous_program = self.program.wanted, self.program.before
         outcome.diff = {
             "before_header": str(self.path),
             "after_header": f"{self.path} (generation {wanted.generation})",
@@ -160,6 +167,7 @@ class Transaction:
         same_file = before.file is not None and before.file.text == wanted.text
         killed = self.unfinished.load()
         stale = bool(self.request.act) or not same_file or (killed is not None and killed.pid in (0, before.pid))
+        stale = stale or self.program.differs or bool(before.pid and self.program.fault(before.info))
         faults = wanted.faults() if before.active else ["it does not run"]
         outcome.changed = stale or bool(faults) or killed is not None
         if killed and killed.pid != before.pid:
@@ -224,7 +232,7 @@ class Transaction:
                     info = runtime.show_info(path, ANSWER)
                     serving = up(runtime.show_stat(path, ANSWER))
         pid = int(info.get("Pid", "0") or "0")
-        return Snapshot(file, state, info.get("description", ""), pid, info.get("Version", ""), serving)
+        return Snapshot(file, state, info.get("description", ""), pid, info, serving)
 
     def _running(self, before: Snapshot) -> Configuration | None:
         """The text of what the process says it runs, where this host has it."""
@@ -238,14 +246,16 @@ class Transaction:
             lacks = "no 'description' with its generation" if not wanted.generation else "no 'stats socket /path'"
             raise self._error(f"the global section has {lacks}, so what the process runs could not be proven; add it")
         load = self.unit.properties("LoadState").get("LoadState", "not-found")
-        verdict = check_text(wanted.text, request.binary, request.timeout, request.dialect, anywhere=False)
-        if not verdict.version and not Path(request.binary).exists():
-            missing = f"{request.binary} is not installed, so it could not check the configuration"
+        binary = self.program.executable
+        verdict = check_text(wanted.text, binary, request.timeout, request.dialect, anywhere=False)
+        if not verdict.version and not Path(binary).exists():
+            missing = f"{binary} is not installed, so it could not check the configuration"
             if not self.dry_run:
                 raise self._error(f"{missing}; install HAProxy (role haproxy does) and run this again")
             outcome.warnings.append(missing)
             return
         outcome.warnings += verdict.warnings
+        outcome.version = self.program.version = verdict.version
         errors = self._errors(verdict)
         if errors:
             outcome.errors = errors
@@ -255,7 +265,7 @@ class Transaction:
             )
             here = f"HAProxy {verdict.version}" if verdict.version else "HAProxy"
             raise self._error(f"{here} here cannot run the configuration: {told}")
-        if load != "loaded" and not self.dry_run:
+        if load != "loaded" and not self.dry_run and not self.program.differs:
             raise self._error(f"systemd has no {request.unit} to start ({load}); install HAProxy, or unmask it")
         self._compare(before)
 
@@ -301,9 +311,12 @@ class Transaction:
         since = time.time()
         try:
             self._remember(before)
+            if self.program.differs:
+                self.program.put(self.program.wanted)
             if not same_file:
                 self._swap(before)
         except OSError as error:
+            self.program.put_back()
             told = f"{explain(error)}; the file and the process are as they were. Mend that and run this again"
             raise self._error(told) from error
         if stale:
@@ -380,9 +393,10 @@ class Transaction:
         show = self.unit.properties("LimitNOFILE", "MainPID", "ActiveState")
         if show.get("ActiveState") not in RUNNING:
             self.unit.act("reset-failed")  # also the count of its failures
-        if verb == "reload" and _outgrown(show):
+        if verb == "reload" and (_outgrown(show) or is_of_another_kind(self.unit)):
             verb = "restart"
-        self.outcome.method = find_way(self.unit, before.version, self._running(before)) if verb == "reload" else verb
+        how = (before.info.get("Version", ""), self._running(before), self.program.version)
+        self.outcome.method = find_way(self.unit, *how) if verb == "reload" else verb
         if self.outcome.method == SF and COST not in self.outcome.warnings:
             self.outcome.warnings.append(COST)
         deadline = time.monotonic() + self.request.timeout
@@ -390,7 +404,7 @@ class Transaction:
         if acted.code:
             return acted, ["systemd did not do it"]
         old_pid = 0 if going_back else before.pid
-        faults = _wait(lambda: text.faults(old_pid), deadline)
+        faults = _wait(lambda: text.faults(old_pid, self.program.fault), deadline)
         if faults or going_back:
             return acted, faults
         intent.restore(self.intents, text)  # at once: meanwhile it sends requests to whom an operator has drained
@@ -403,6 +417,7 @@ class Transaction:
         self.outcome.rolled_back = True
         failed = f"generation {self.wanted.generation} did not come up: {reason}"
         try:
+            self.program.put_back()
             old = self._go_back(before)
         except OSError as error:
             return self._error(f"{failed}. It could not be put back: {explain(error)}. Mend that and run this again")

@@ -1,0 +1,189 @@
+"""Archives of HAProxy: fetched once, believed only by their checksum, built where nothing else can be written."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import urllib.request
+from pathlib import Path
+from typing import IO, Iterator
+
+from . import recipe
+from .check import version_of
+from .files import explain
+from .host import run
+
+LARGEST = 512 * 1024 * 1024  # bytes of an archive, and of the HAProxy in it
+LAST_LINES = 15  # of a build that failed
+
+# Standard error says what happens, standard output is the binary, so the host needs no file that this user may write.
+BUILD = """
+set -e
+mkdir build && cd build
+python3 -c 'import sys, tarfile; tarfile.open(sys.argv[1]).extractall(".")' "$1" >&2
+shift
+cd ./*/
+make "$@" haproxy >&2
+strip --strip-debug haproxy >&2
+cat haproxy
+"""
+SANDBOX = (
+    *("DynamicUser=yes", "PrivateNetwork=yes", "PrivateDevices=yes", "ProtectHome=yes", "ProtectKernelTunables=yes"),
+    *("ProtectControlGroups=yes", "NoNewPrivileges=yes", "WorkingDirectory=/var/tmp", "Nice=19", "CPUWeight=10"),
+)
+
+
+class ArtifactError(Exception):
+    """There is no such HAProxy now. The text says why, and what to do."""
+
+
+def fetch(url: str, checksum: str, dest: str, binary: bool, timeout: float) -> None:
+    """Leave an archive, or the HAProxy in it, at `dest`. Raises ArtifactError."""
+    shown = re.sub(r"//[^/@]*@", "//", url)  # no password in an error
+    try:
+        with _staged(Path(dest)) as staged:
+            with _opened(url, shown, timeout) as archive, staged.open("wb") as file:
+                _copy(archive, file, shown)
+            _verify(staged, checksum, shown)
+            if binary:
+                with _staged(Path(dest)) as taken:
+                    _take(staged, taken, shown)
+                    taken.replace(dest)
+            else:
+                staged.replace(dest)
+    except OSError as error:
+        raise ArtifactError(f"{explain(error)}. Mend that and run this again.") from error
+
+
+def build(tarball: str, checksum: str, version: str, dest: str, timeout: float) -> tuple[str, list[str]]:
+    """Build a release and leave the binary at `dest`. Returns what it says it is, and what `make` was told."""
+    missing = [name for name in ("gcc", "make") if not shutil.which(name)]
+    if missing:
+        raise ArtifactError(f"There is no {' and no '.join(missing)} here to build HAProxy with; {_install(version)}.")
+    try:
+        _verify(Path(tarball), checksum, tarball)
+        compiler = int(run(["gcc", "-dumpversion"], 10).output.split(".")[0] or 0)
+        arguments = recipe.make_arguments(version, compiler)
+        with _staged(Path(dest)) as staged:
+            _make(tarball, version, arguments, staged, timeout)
+            staged.chmod(0o755)
+            require(str(staged), version, f"What {tarball} builds")
+            staged.replace(dest)
+    except OSError as error:
+        raise ArtifactError(f"{explain(error)}. Mend that and run this again.") from error
+    return version_of(dest), arguments
+
+
+def _make(tarball: str, version: str, arguments: list[str], staged: Path, timeout: float) -> None:
+    properties = [f"--property={one}" for one in (*SANDBOX, f"RuntimeMaxSec={timeout:g}")]
+    command = ["systemd-run", "--quiet", "--wait", "--collect", "--pipe", *properties]
+    command += ["/bin/sh", "-c", BUILD, "sh", str(Path(tarball).resolve()), f"-j{len(os.sched_getaffinity(0))}"]
+    with staged.open("wb") as file:
+        done = subprocess.run(  # noqa: S603  a list of words; the shell gets them as its arguments
+            [*command, *arguments], stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.PIPE, check=False
+        )
+    if done.returncode:
+        said = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
+        raise ArtifactError(
+            f"HAProxy {version} could not be built with gcc {run(['gcc', '-dumpversion'], 10).output.strip()} ('make "
+            f"{' '.join(arguments)}' ends with code {done.returncode}). Its last lines:\n"
+            + "\n".join(said[-LAST_LINES:])
+            + f"\nWhat runs is as it was. Where a header is missing, {_install(version)}; else build it elsewhere, and "
+            "give it as haproxy_source: archive."
+        )
+
+
+def version_in(binary: str, version: str) -> str:
+    """What a binary says it is, where it is of a release; else ""."""
+    said = version_of(binary) if Path(binary).exists() else ""
+    return said if recipe.fits(said, version) else ""
+
+
+def require(binary: str, version: str, what: str) -> None:
+    """Raise ArtifactError where a binary is not the release that it should be, or does not run here."""
+    said = version_of(binary)
+    if not recipe.fits(said, version):
+        told = f"says it is HAProxy {said}" if said else f"does not run here: {run([binary, '-v'], 10).output.strip()}"
+        raise ArtifactError(f"{what} is not HAProxy {version}: it {told}. Mend haproxy_version or haproxy_url.")
+
+
+def _install(version: str) -> str:
+    return f"install {', '.join(recipe.packages(version))}, as role haproxy does"
+
+
+def _opened(url: str, shown: str, timeout: float) -> IO[bytes]:
+    try:
+        if "://" not in url:
+            return Path(url).open("rb")
+        opened: IO[bytes] = urllib.request.urlopen(url, timeout=timeout)  # noqa: S310  recipe.mistakes knows the schemes
+        return opened
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        why = getattr(error, "strerror", "") or error
+        raise ArtifactError(
+            f"{shown} cannot be had: {why}. Make it reachable from the controller, or put the file there and give its "
+            "path as haproxy_url. No host was touched."
+        ) from None
+
+
+def _copy(source: IO[bytes], target: IO[bytes], what: str) -> None:
+    """Copy it all, within reason."""
+    left = LARGEST
+    while True:
+        piece = source.read(1 << 20)
+        if not piece:
+            break
+        left -= len(piece)
+        if left < 0:
+            raise ArtifactError(f"{what} is larger than {LARGEST >> 20} MiB; this is no HAProxy.")
+        target.write(piece)
+
+
+def _verify(file: Path, checksum: str, what: str) -> None:
+    digest = hashlib.sha256()
+    with file.open("rb") as opened:
+        for piece in iter(lambda: opened.read(1 << 20), b""):
+            digest.update(piece)
+    if f"sha256:{digest.hexdigest()}" != checksum:
+        raise ArtifactError(
+            f"{what} is not what haproxy_checksum says: it has sha256:{digest.hexdigest()}, and not {checksum}. If you "
+            "meant another file, mend haproxy_url; if you trust this one, mend haproxy_checksum. Nothing of it was "
+            "used."
+        )
+
+
+def _take(archive: Path, target: Path, what: str) -> None:
+    """The one HAProxy in an archive. Its name and place there mean nothing to where it goes."""
+    try:
+        with tarfile.open(str(archive)) as tar:
+            found = [
+                one for one in tar if one.isfile() and one.name.rpartition("/")[2] == "haproxy" and one.mode & 0o111
+            ]
+            if len(found) != 1:
+                names = ", ".join(one.name for one in found[:5]) or "none"
+                raise ArtifactError(f"{what} must have one program named haproxy, and has {names}; pack it anew.")
+            inside = tar.extractfile(found[0])
+            assert inside is not None  # noqa: S101  a regular file
+            with target.open("wb") as file:
+                _copy(inside, file, what)
+    except (tarfile.TarError, EOFError) as error:
+        raise ArtifactError(f"{what} is no tar archive: {error}; pack it anew.") from None
+
+
+@contextlib.contextmanager
+def _staged(dest: Path) -> Iterator[Path]:
+    """An empty file next to `dest`, to be filled and renamed to it; else it goes."""
+    dest.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=str(dest.parent), prefix=f".{dest.name}.")
+    os.close(descriptor)
+    try:
+        yield Path(name)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            Path(name).unlink()
