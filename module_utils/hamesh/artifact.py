@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import http.client
 import os
-import re
 import shutil
 import subprocess
 import tarfile
@@ -46,15 +45,14 @@ class ArtifactError(Exception):
 
 def fetch(url: str, checksum: str, dest: str, binary: bool, timeout: float) -> None:
     """Leave an archive, or the HAProxy in it, at `dest`. Raises ArtifactError."""
-    shown = re.sub(r"//[^/@]*@", "//", url)  # no password in an error
     try:
         with _staged(Path(dest)) as staged:
-            with _opened(url, shown, timeout) as archive, staged.open("wb") as file:
-                _copy(archive, file, shown)
-            _verify(staged, checksum, shown)
+            with _opened(url, timeout) as archive, staged.open("wb") as file:
+                _copy(archive, file, url)
+            _verify(staged, checksum, url)
             if binary:
                 with _staged(Path(dest)) as taken:
-                    _take(staged, taken, shown)
+                    _take(staged, taken, url)
                     taken.replace(dest)
             else:
                 staged.replace(dest)
@@ -118,7 +116,7 @@ def _install(version: str) -> str:
     return f"install {', '.join(recipe.packages(version))}, as role haproxy does"
 
 
-def _opened(url: str, shown: str, timeout: float) -> IO[bytes]:
+def _opened(url: str, timeout: float) -> IO[bytes]:
     try:
         if "://" not in url:
             return Path(url).open("rb")
@@ -127,7 +125,7 @@ def _opened(url: str, shown: str, timeout: float) -> IO[bytes]:
     except (OSError, ValueError, http.client.HTTPException) as error:
         why = getattr(error, "strerror", "") or error
         raise ArtifactError(
-            f"{shown} cannot be had: {why}. Make it reachable from the controller, or put the file there and give its "
+            f"{url} cannot be had: {why}. Make it reachable from the controller, or put the file there and give its "
             "path as haproxy_url. No host was touched."
         ) from None
 

@@ -62,11 +62,6 @@ def packages(version: str) -> list[str]:
     return ["gcc", "libc6-dev", "make"] + (["libsystemd-dev"] if MASTER_WORKER <= release(version) < (3, 0) else [])
 
 
-def has_master(version: str) -> bool:
-    """Does it run in master-worker mode under systemd? What is older forks, and is reloaded with -sf."""
-    return release(version) >= MASTER_WORKER
-
-
 def fits(said: str, wanted: str) -> bool:
     """Is what a binary says of itself ("2.6.12-f588462") the version that was asked for ("2.6.12")?"""
     return said == wanted or said.startswith(f"{wanted}-")
@@ -76,7 +71,9 @@ def mistakes(settings: Mapping[str, Any]) -> list[str]:
     """What is wrong with a host's `haproxy_` variables, one message each. What is not there is as by default."""
     source = settings.get("haproxy_source") or "package"
     texts = {name: settings.get(name) or "" for name in VARIABLES[1:-1]}
-    unlike = [f"{name}: {value!r} is no text; put it in quotes" for name, value in texts.items() if not is_text(value)]
+    unlike = [
+        f"{name}: {value!r} is no text; put it in quotes" for name, value in texts.items() if not isinstance(value, str)
+    ]
     if source not in SOURCES:
         unlike.append(f"haproxy_source: {source!r} is none of {', '.join(SOURCES)}")
     if unlike:
@@ -96,6 +93,8 @@ def _of_package(haproxy_version: str, haproxy_repository: str, haproxy_repositor
             f"haproxy_repository: {haproxy_repository!r} is no line of apt's sources; it wants a URL, a suite and "
             "components, without deb"
         )
+    if haproxy_repository and not haproxy_version:
+        found.append("haproxy_version: must say which version of haproxy_repository is meant, like 2.8.*")
     if bool(haproxy_repository) != bool(haproxy_repository_key) or not KEY.fullmatch(haproxy_repository_key):
         found.append(
             f"haproxy_repository_key: {haproxy_repository_key!r} must be the .asc or .gpg file with the key of "
@@ -117,7 +116,12 @@ def _of_build(
             f"haproxy_version: {haproxy_version} has published holes (CVE-2012-2942, CVE-2013-1912, CVE-2013-2175); "
             "take 1.4.24 or later, or set haproxy_allow_vulnerable: true"
         )
-    if not PLACE.fullmatch(haproxy_url):
+    if re.match(r"[a-z]+://[^/]*@", haproxy_url):
+        found.append(
+            "haproxy_url: has a user or a password in it, which every log would show; fetch it to the controller, and "
+            "give its path"
+        )
+    elif not PLACE.fullmatch(haproxy_url):
         found.append(f"haproxy_url: {haproxy_url!r} is neither a URL (http, https, file) nor a path on the controller")
     if not CHECKSUM.fullmatch(haproxy_checksum):
         found.append(
@@ -125,10 +129,6 @@ def _of_build(
             "says of a file that you trust"
         )
     return found
-
-
-def is_text(value: Any) -> bool:
-    return isinstance(value, str)
 
 
 def _is_vulnerable(version: str) -> bool:
