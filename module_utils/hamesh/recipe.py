@@ -8,7 +8,9 @@ systemd through it that they are up.
 from __future__ import annotations
 
 import re
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
+
+from .syntax import Bind
 
 SOURCES = ("package", "archive", "source")
 VARIABLES = (
@@ -18,7 +20,7 @@ VARIABLES = (
 OLDEST = (1, 4)  # the oldest language that the linter knows
 SAFE = (1, 4, 24)  # below it: CVE-2012-2942, CVE-2013-1912, CVE-2013-2175
 MASTER_WORKER = (1, 8)  # tells systemd that it is up, and reloads itself
-LOOPBACK_ONLY = (2, 0)  # what is older is for the loopback
+LOOPBACK_ONLY = (2, 0)  # what is older listens nowhere else
 PACKAGE_VERSION = re.compile(r"[A-Za-z0-9.+~:*-]*")
 RELEASE = re.compile(r"[0-9]+\.[0-9]+(\.[0-9]+)?([.~+-][A-Za-z0-9.~+-]+)?")
 CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
@@ -65,6 +67,14 @@ def packages(version: str) -> list[str]:
 def fits(said: str, wanted: str) -> bool:
     """Is what a binary says of itself ("2.6.12-f588462") the version that was asked for ("2.6.12")?"""
     return said == wanted or said.startswith(f"{wanted}-")
+
+
+def exposed(version: str, binds: Sequence[Bind]) -> list[tuple[Bind, str]]:
+    """The addresses that a release before 2.0 must not listen on, each with why: nobody mends those releases any more."""
+    if not version or release(version) >= LOOPBACK_ONLY:
+        return []
+    why = f"HAProxy {version} is no longer mended by anybody, so it may listen on the loopback only"
+    return [(bind, f"{why}, and {bind} is not") for bind in binds if not bind.address.startswith(("127.", "::1"))]
 
 
 def mistakes(settings: Mapping[str, Any]) -> list[str]:

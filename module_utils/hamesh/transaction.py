@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Callable, NamedTuple, Sequence
 
-from . import intent, runtime
+from . import intent, recipe, runtime
 from .check import Verdict, check_text
 from .files import explain, read_text, write_whole
 from .handover import COST, SF, find_way, is_of_another_kind, old_processes, reap
@@ -291,7 +291,10 @@ class Transaction:
         ours = set(self.unit.pids())
         holders = listening({bind.port for bind in self.wanted.binds})
         lines = self.wanted.text.split("\n")
-        errors = list(verdict.errors)
+        errors = list(verdict.errors) + [
+            {"line": bind.line, "text": lines[bind.line - 1].strip(), "why": why, "first_rejected": ""}
+            for bind, why in recipe.exposed(verdict.version, self.wanted.binds)
+        ]
         for bind in self.wanted.binds:
             here = [holder for holder in holders if holder.port == bind.port and holder.address in ("", bind.address)]
             line = lines[bind.line - 1].strip()

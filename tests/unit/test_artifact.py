@@ -37,7 +37,7 @@ def served(tmp_path):
     server = http.server.ThreadingHTTPServer(
         ("127.0.0.1", 0), lambda *arguments: handler(*arguments, directory=str(tmp_path))
     )
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
@@ -114,7 +114,7 @@ def test_what_is_no_archive_is_said(tmp_path):
 
 def test_no_compiler_is_said_with_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr(artifact.shutil, "which", lambda name: None if name == "gcc" else name)
-    with pytest.raises(ArtifactError, match="no gcc here.*install gcc, libc6-dev, make, libsystemd-dev"):
+    with pytest.raises(ArtifactError, match=r"no gcc here.*install gcc, libc6-dev, make, libsystemd-dev"):
         build(str(tmp_path / "a"), f"sha256:{'0' * 64}", "2.8.5", str(tmp_path / "h"), 60)
 
 

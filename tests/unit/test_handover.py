@@ -8,7 +8,7 @@ import time
 
 import pytest
 from ansible.module_utils.hamesh import handover
-from ansible.module_utils.hamesh.handover import Old, old_processes, reap, way
+from ansible.module_utils.hamesh.handover import Old, is_of_another_kind, old_processes, reap, way
 from ansible.module_utils.hamesh.host import Process
 from ansible.module_utils.hamesh.proof import Configuration
 
@@ -40,6 +40,37 @@ TAKE = "{ path=/bin/sh ; argv[]=haproxy -x /run/a.sock -D -sf 17 }"
 )
 def test_the_best_way_is_found(command, reload, version, running, migrates, expected):
     assert way(command.split(), reload, version, running, migrates) == expected
+
+
+@pytest.mark.parametrize(
+    ("version", "becomes", "migrates", "expected"),
+    [
+        ("3.0.11-1+deb13u4", "3.0.12-1+deb13u1", "1", "master-worker"),
+        ("3.0.11-1+deb13u4", "2.2.9-a947cc2", "1", "tcp-migrate-req"),
+        ("2.6.12", "3.0.11", "1", "tcp-migrate-req"),
+        ("2.6.12", "3.0.11", "0", "sf"),
+        ("2.6.12", "2.6.12-f588462", "", "master-worker"),
+        ("2.6.12", "", "", "master-worker"),
+    ],
+)
+def test_another_release_is_not_trusted_to_take_over_the_listeners(version, becomes, migrates, expected):
+    assert way("haproxy -Ws -f a".split(), "kill", version, EXPOSING, migrates, becomes) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "command", "another"),
+    [
+        ("notify", "haproxy -Ws -f a", False),
+        ("notify", "haproxy -D -f a", True),
+        ("forking", "haproxy -D -f a -sf 17", False),
+        ("forking", "haproxy -Ws -f a", True),
+        ("simple", "haproxy -db -f a", False),  # somebody's own
+    ],
+)
+def test_a_process_is_not_reloaded_into_one_of_another_kind(kind, command, another, monkeypatch):
+    monkeypatch.setattr(handover, "_command", lambda pid: command.split())
+    unit = type("Unit", (), {"properties": lambda self, *names: {"MainPID": "17", "Type": kind}})()
+    assert is_of_another_kind(unit) is another
 
 
 class Unit:

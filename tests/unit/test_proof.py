@@ -81,3 +81,13 @@ def test_a_pool_is_as_well_as_it_was(were, now, unproven, wrong, monkeypatch):
     assert bool(new.weak(were_up, [], trusting=False)) is unproven
     assert bool(new.weak(were_up, [], trusting=True)) is wrong
     assert new.weak(were_up, ["app"], trusting=False) == []
+
+
+def test_a_process_of_another_haproxy_is_no_proof(monkeypatch):
+    one = Configuration("global\n    description hamesh 0123\n    stats socket /run/a.sock level admin\n")
+    said = {"description": "hamesh 0123", "Pid": "17", "Version": "2.2.9"}
+    monkeypatch.setattr(runtime, "show_info", lambda path, timeout: said)
+    monkeypatch.setattr(runtime, "show_stat", lambda path, timeout: [])
+    assert one.faults() == []
+    assert one.faults(16, lambda info: f"the process is HAProxy {info['Version']}") == ["the process is HAProxy 2.2.9"]
+    assert one.faults(17, lambda info: "never asked") == ["the old process (pid 17) still answers"]

@@ -6,7 +6,8 @@ import re
 
 import pytest
 import yaml
-from ansible.module_utils.hamesh.recipe import fits, make_arguments, mistakes, packages
+from ansible.module_utils.hamesh.recipe import exposed, fits, make_arguments, mistakes, packages
+from ansible.module_utils.hamesh.syntax import Bind
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from meshes import GROUPS, HOSTS, NETWORKS, ROOT
@@ -69,6 +70,24 @@ def test_the_role_knows_the_same_as_the_recipe(version, forks):
 )
 def test_a_binary_is_the_release_that_was_asked_for(said, wanted, fitting):
     assert fits(said, wanted) is fitting
+
+
+@pytest.mark.parametrize(
+    ("version", "address", "refused"),
+    [
+        ("1.4.25", "127.0.0.1", False),
+        ("1.4.25", "127.8.8.8", False),
+        ("1.4.25", "", True),  # all of them
+        ("1.9.16-1", "10.20.0.1", True),
+        ("2.0.0", "10.20.0.1", False),
+        ("2.10.1", "", False),
+        ("", "10.20.0.1", False),
+    ],
+)
+def test_what_nobody_mends_any_more_listens_on_the_loopback_only(version, address, refused):
+    found = exposed(version, [Bind(address, 8081, "app", 7)])
+    assert bool(found) is refused
+    assert all("may listen on the loopback only" in why for _, why in found)
 
 
 BUILD = {
