@@ -5,10 +5,10 @@ PACKAGES := python3-venv openssh-client iproute2 iptables podman crun netavark m
 PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PATH ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help demo test lint unit fuzz lab soak faults mutate clean
+.PHONY: help demo test lint unit fuzz lab soak sources faults mutate clean
 
 help: ## Say what there is to make
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-6s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-7s %s\n", $$1, $$2}' Makefile
 
 demo: .venv/done ## Boot the lab, roll out the mesh on it, and show who answers whom
 	python tests/lab/demo.py
@@ -34,6 +34,9 @@ lab: .venv/done ## Roll out on real hosts, twice, and try what can go wrong
 
 soak: .venv/done ## All reloads and restarts under load, of which `make test` does some: an hour
 	LONG=1 molecule test --scenario-name rolling
+
+sources: .venv/done ## HAProxy from package, archive and source, with every build, of which `make test` does one
+	LONG=1 molecule test --scenario-name sources
 
 faults: .venv/done ## All points at which a run can be killed, of which `make test` takes every third
 	LONG=1 molecule test --scenario-name faults

@@ -70,7 +70,7 @@ def fits(said: str, wanted: str) -> bool:
 
 
 def exposed(version: str, binds: Sequence[Bind]) -> list[tuple[Bind, str]]:
-    """The addresses that a release before 2.0 must not listen on, each with why: nobody mends those releases any more."""
+    """The addresses that a release which nobody mends any more must not listen on, each with why."""
     if not version or release(version) >= LOOPBACK_ONLY:
         return []
     why = f"HAProxy {version} is no longer mended by anybody, so it may listen on the loopback only"

@@ -418,7 +418,8 @@ class Transaction:
     def _roll_back(self, before: Snapshot, acted: Finished, reason: str) -> ApplyError:
         """Put the host back to what it ran, prove it, and say what went wrong."""
         self.outcome.rolled_back = True
-        failed = f"generation {self.wanted.generation} did not come up: {reason}"
+        by = f" with HAProxy {self.program.version}" if self.program.touched else ""
+        failed = f"generation {self.wanted.generation} did not come up{by}: {reason}"
         try:
             self.program.put_back()
             old = self._go_back(before)
@@ -439,7 +440,8 @@ class Transaction:
                 f"Look at 'systemctl status {self.request.unit}' and run this again"
             )
         refused = self._finish(old)
-        serves = f"The previous generation {old.generation or '(unnamed)'} is back on disk and serves"
+        by = f", with HAProxy {before.info.get('Version', '')}" if by else ""
+        serves = f"The previous generation {old.generation or '(unnamed)'} is back on disk and serves{by}"
         return self._error(
             f"{failed}. {serves}{refused and f', but {refused}'}. Mend the new one and roll it out again"
         )

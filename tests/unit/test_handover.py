@@ -54,7 +54,7 @@ def test_the_best_way_is_found(command, reload, version, running, migrates, expe
     ],
 )
 def test_another_release_is_not_trusted_to_take_over_the_listeners(version, becomes, migrates, expected):
-    assert way("haproxy -Ws -f a".split(), "kill", version, EXPOSING, migrates, becomes) == expected
+    assert way(["haproxy", "-Ws", "-f", "a"], "kill", version, EXPOSING, migrates, becomes) == expected
 
 
 @pytest.mark.parametrize(

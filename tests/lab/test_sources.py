@@ -1,0 +1,314 @@
+"""HAProxy from a package, an archive and its source: moved from one to the other and back while applications call,
+and what goes wrong on the way leaves the one that ran."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import io
+import json
+import shutil
+import tarfile
+import time
+
+import pytest
+from lab import LONG, ROOT, Requests, mesh, module, playbook, services_of, shell
+from test_apply import HOSTS, compiled, everywhere
+
+BINARY = "/usr/sbin/haproxy"
+BUILDER = "media1"  # Debian 11: what is built there runs on the later ones, too
+RATE = 40  # requests a second
+PACK = "sed -n 's/^deb /deb-src /p' /etc/apt/sources.list >/etc/apt/sources.list.d/lab-source.list"
+GET = "apt-get update -qq && cd $(mktemp -d) && apt-get source -qq --download-only haproxy >/dev/null 2>&1"
+
+
+def deploy(hosts, *arguments, **settings):
+    """Roll out on some hosts, with the HAProxy that settings say."""
+    words = [*arguments, "--limit", ",".join(hosts), "-e", json.dumps(settings)]
+    return playbook("playbooks/deploy-sidecars.yml", *words)
+
+
+@pytest.fixture(scope="module")
+def calling(moves):
+    """Applications that call on some hosts while something is done there: `calling(what, hosts)` is how many of their
+    requests failed, by host, once it has ended; and it is a row of the table."""
+
+    @contextlib.contextmanager
+    def call(what, hosts):
+        index, failed = mesh(), {}
+        running = {host: Requests(host, services_of(index, host), RATE) for host in hosts}
+        time.sleep(2)
+        try:
+            yield failed
+        finally:
+            for host, requests in running.items():
+                requests.stop()
+                sent, reasons = requests.counts()
+                failed[host] = sum(reasons.values())
+                moves.rows.append((what, host, sent, failed[host]))
+
+    return call
+
+
+def version(host):
+    return module(host, "haproxy_info").result(host)["info"]["Version"]
+
+
+def checksum(path):
+    return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def packages_again():
+    """Afterwards every host runs the distribution's package again, and keeps no build."""
+    yield
+    mended = playbook("site.yml")
+    assert mended.code == 0, mended.output
+    for host in HOSTS:
+        assert shell(host, f"test ! -L {BINARY} && dpkg-divert --list {BINARY}; dpkg -V haproxy | grep sbin || true") == ""
+        shell(host, "rm -rf /opt/haproxy /etc/apt/sources.list.d/lab-source.list")
+    again = playbook("site.yml")
+    assert (again.code, again.changed) == (0, set()), again.output
+
+
+@pytest.fixture(scope="module")
+def source_of(tmp_path_factory):
+    """The source that a host's distribution has of its HAProxy, fetched with apt: settings for the role."""
+
+    def fetch(host):
+        packed = shell(host, f"{PACK} && {GET} && ls *.orig.tar.gz && base64 *.orig.tar.gz")
+        name, content = packed.split("\n", 1)
+        path = tmp_path_factory.mktemp("source") / name
+        path.write_bytes(base64.b64decode(content))
+        release = name.split("_")[1].replace(".orig.tar.gz", "")
+        return settings_of(path, release, "source")
+
+    return fetch
+
+
+def settings_of(path, release, source="archive"):
+    return {
+        "haproxy_source": source,
+        "haproxy_version": release,
+        "haproxy_url": str(path),
+        "haproxy_checksum": checksum(path),
+    }
+
+
+@pytest.fixture(scope="module")
+def built(source_of, calling):
+    """The source of the builder's distribution, built there, once in this run: settings, and what failed meanwhile."""
+    shutil.rmtree(ROOT / "build/haproxy", ignore_errors=True)
+    settings = source_of(BUILDER)
+    with calling("package to build", [BUILDER]) as failed:
+        run = deploy([BUILDER], **settings)
+    assert run.code == 0, run.output
+    return settings, failed
+
+
+@pytest.fixture(scope="module")
+def archive(built, tmp_path_factory):
+    """What the builder has built, packed for everybody."""
+    path = tmp_path_factory.mktemp("archive") / "haproxy.tgz"
+    kept = next(file for file in (ROOT / "build/haproxy").iterdir() if not file.name.startswith("sha256"))
+    with tarfile.open(path, "w:gz") as tar:
+        tar.add(kept, "local/sbin/haproxy", filter=lambda one: (setattr(one, "mode", 0o755), one)[1])
+    return settings_of(path, built[0]["haproxy_version"])
+
+
+def test_a_source_is_built_where_it_runs_and_takes_the_packages_place(built):
+    settings, failed = built
+    release = settings["haproxy_version"]
+    assert failed == {BUILDER: 0}
+    assert version(BUILDER).startswith(f"{release}-") and "deb" not in version(BUILDER)
+    assert shell(BUILDER, f"readlink {BINARY}").startswith(f"/opt/haproxy/{release}-")
+    assert "no version information" not in shell(BUILDER, f"ldd {BINARY}")
+    linked = shell(BUILDER, f"ldd {BINARY}")
+    assert not any(library in linked for library in ("libssl", "libpcre", "liblua")), linked
+    before = shell(BUILDER, "pgrep -x haproxy")
+    again = deploy([BUILDER], **settings)
+    assert (again.code, again.changed) == (0, set()), again.output
+    assert shell(BUILDER, "pgrep -x haproxy") == before
+    assert not any("make" in result for result in again.results[BUILDER])  # nothing is built again
+
+
+def test_a_build_moves_to_the_package_and_back_without_losing_a_request(built, calling):
+    settings, _ = built
+    with calling("build to package", [BUILDER]) as there:
+        run = deploy([BUILDER])
+    assert run.code == 0, run.output
+    assert "deb" in version(BUILDER)
+    with calling("package to build", [BUILDER]) as back:
+        run = deploy([BUILDER], **settings)
+    assert run.code == 0, run.output
+    assert not any("make" in result for result in run.results[BUILDER])  # the build is kept
+    assert there == back == {BUILDER: 0}
+
+
+def test_an_archive_is_moved_to_and_from_on_every_release(archive, calling):
+    before = {host: shell(host, "dpkg-query -W -f '${Version}' haproxy") for host in HOSTS}
+    with calling("package to archive", HOSTS) as there:
+        run = deploy(HOSTS, **archive)
+    assert run.code == 0, run.output
+    assert all(version(host).startswith(archive["haproxy_version"] + "-") for host in HOSTS)
+    again = deploy(HOSTS, **archive)
+    assert (again.code, again.changed) == (0, set()), again.output
+    with calling("archive to package", HOSTS) as back:
+        run = deploy(HOSTS)
+    assert run.code == 0, run.output
+    assert {host: version(host) for host in HOSTS} == before
+    assert there == back == dict.fromkeys(HOSTS, 0)
+
+
+@everywhere
+def test_a_build_for_releases_without_a_master_forks_and_is_reloaded_without_loss(host, archive, calling):
+    with calling("master to forking", [host]):  # a restart
+        run = deploy([host], **archive, haproxy__has_master=False)
+    assert run.code == 0, run.output
+    with calling("5 reloads, forking", [host]) as failed:
+        for _ in range(5):
+            reloaded = module(host, "haproxy_reload").result(host)
+            assert reloaded["method"] == "tcp-migrate-req", reloaded
+    main = shell(host, "systemctl show haproxy -p MainPID,Type,NRestarts").split()
+    assert {"Type=forking", "NRestarts=0", f"MainPID={shell(host, 'cat /run/haproxy/haproxy.pid').strip()}"} == {*main}
+    assert failed == {host: 0}
+    with calling("forking to master", [host]):
+        run = deploy([host])
+    assert run.code == 0, run.output
+
+
+@pytest.mark.skipif(not LONG, reason="an hour's worth of compiling: LONG=1")
+@pytest.mark.parametrize("host", [host for host in HOSTS if host != BUILDER])
+def test_each_release_builds_its_own_source(host, source_of, calling):
+    settings = source_of(host)
+    with calling("package to build", [host]) as failed:
+        run = deploy([host], **settings)
+    assert run.code == 0, run.output
+    assert version(host).startswith(settings["haproxy_version"] + "-")
+    assert failed == {host: 0}
+
+
+@pytest.mark.skipif(not LONG, reason="an hour's worth of compiling: LONG=1")
+def test_an_old_source_is_built_with_a_new_compiler(built, calling):
+    with calling("own release to an older one, built", ["web2"]) as failed:
+        run = deploy(["web2"], **built[0])
+    assert run.code == 0, run.output
+    assert failed == {"web2": 0}
+
+
+# --- what goes wrong
+
+
+def packed(path, name, content, mode=0o755):
+    """An archive with one file."""
+    with tarfile.open(path, "w:gz") as tar:
+        member = tarfile.TarInfo(name)
+        member.size, member.mode = len(content), mode
+        tar.addfile(member, io.BytesIO(content))
+    return path
+
+
+@pytest.fixture
+def still_serving(calling):
+    """What runs goes on as if nobody had asked for anything else."""
+
+    @contextlib.contextmanager
+    def look(host):
+        command = f"pgrep -x haproxy; readlink {BINARY} || sha256sum {BINARY}; systemctl cat haproxy"
+        before = shell(host, command)
+        with calling("something wrong", [host]) as failed:
+            yield
+        assert shell(host, command) == before
+        assert failed == {host: 0}
+        again = module(host, "haproxy_apply", content=compiled(host)).result(host)
+        assert (again["changed"], again["method"]) == (False, "none"), again
+
+    return look
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"haproxy_checksum": f"sha256:{'0' * 64}"}, "is not what haproxy_checksum says: it has sha256:"),
+        ({"haproxy_url": "http://127.0.0.1:1/a.tgz"}, "Connection refused. Make it reachable from the controller"),
+        ({"haproxy_url": "/nowhere/a.tgz"}, "No such file or directory. Make it reachable"),
+        ({"haproxy_version": "9.9.9"}, "is not HAProxy 9.9.9 for this host"),
+        ({"haproxy_version": "1.4.23"}, "1.4.23 has published holes"),
+    ],
+)
+def test_what_is_wrong_with_an_archive_leaves_what_runs(archive, still_serving, change, says):
+    shutil.rmtree(ROOT / "build/haproxy", ignore_errors=True)
+    with still_serving("web1"):
+        run = deploy(["web1"], **{**archive, **change})
+    assert run.code != 0
+    assert says in run.output
+
+
+FAKE = b'#!/bin/sh\ncase "$*" in -v) echo "HAProxy version 9.9.9-fake 2030/01/01";; *-c*) exit 0;; *) exit 1;; esac\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"\x7fELF of another machine", "is not HAProxy 9.9.9 for this host"),
+        (FAKE.replace(b"exit 0", b"echo '[ALERT] (1) : no such thing'; exit 1"), "no such thing"),
+    ],
+)
+def test_a_build_that_is_not_fit_for_the_host_is_never_used(tmp_path, still_serving, content, says):
+    path = packed(tmp_path / "a.tgz", "haproxy", content)
+    with still_serving("web1"):
+        run = deploy(["web1"], **settings_of(path, "9.9.9"))
+    assert run.code != 0
+    assert says in run.output
+
+
+def test_a_build_that_does_not_come_up_is_put_back(tmp_path, calling):
+    path, before = packed(tmp_path / "a.tgz", "haproxy", FAKE), version("web1")
+    with calling("a build that does not come up, and back", ["web1"]):
+        run = deploy(["web1"], **settings_of(path, "9.9.9"))
+    assert run.code != 0
+    assert "did not come up with HAProxy 9.9.9-fake" in run.output
+    assert f"is back on disk and serves, with HAProxy {before}" in run.output
+    assert (version("web1"), shell("web1", f"test -L {BINARY} || echo file").strip()) == (before, "file")
+    again = module("web1", "haproxy_apply", content=compiled("web1")).result("web1")
+    assert again["changed"] is False, again
+
+
+def test_a_compiler_that_cannot_be_installed_is_said(tmp_path, still_serving):
+    path = packed(tmp_path / "a.tgz", "haproxy-9.9.9/Makefile", b"haproxy:\n")
+    shell("web1", "echo 'Acquire::http::Proxy \"http://127.0.0.1:1\";' >/etc/apt/apt.conf.d/99-fault")
+    try:
+        with still_serving("web1"):
+            run = deploy(["web1"], **settings_of(path, "9.9.9", "source"))
+    finally:
+        shell("web1", "rm /etc/apt/apt.conf.d/99-fault")
+    assert run.code != 0
+    assert "cannot be installed here to build HAProxy with" in run.output
+    assert "give it as haproxy_source: archive" in run.output
+
+
+def test_a_source_that_does_not_compile_is_said_with_its_last_lines(built, tmp_path, still_serving):
+    makefile = (
+        b"haproxy:\n\t@touch /opt/haproxy/written /root/written || true\n\t@echo 'a.c:7: error: nonsense' >&2; exit 1\n"
+    )
+    path = packed(tmp_path / "a.tgz", "haproxy-9.9.9/Makefile", makefile, 0o644)
+    with still_serving(BUILDER):
+        run = deploy([BUILDER], **settings_of(path, "9.9.9", "source"))
+    assert run.code != 0
+    assert "HAProxy 9.9.9 could not be built with gcc" in run.output
+    assert "a.c:7: error: nonsense" in run.output
+    assert shell(BUILDER, "ls /opt/haproxy/written /root/written 2>/dev/null || true") == ""  # it may write nowhere
+
+
+@everywhere
+def test_a_process_of_before_an_upgrade_is_reloaded_into_it(host):
+    """An upgrade of the package puts another file in its place, whatever its version."""
+    shell(host, f"cp -p {BINARY} {BINARY}.new && mv {BINARY}.new {BINARY}")
+    looked = module(host, "haproxy_apply", "--check", content=compiled(host)).result(host)
+    assert looked["changed"] is True
+    before = shell(host, "pgrep -x haproxy")
+    done = module(host, "haproxy_apply", content=compiled(host)).result(host)
+    assert (done["changed"], done["previous"]) == (True, done["generation"]), done
+    assert shell(host, "pgrep -x haproxy") != before
+    assert module(host, "haproxy_apply", content=compiled(host)).result(host)["changed"] is False
