@@ -45,7 +45,7 @@ EXAMPLES = r"""
 - name: Build a release
   haproxy_build:
     tarball: /opt/haproxy/2.8.5.tar.gz
-    checksum: sha256:3f5459c5a58e0b343a32eaef7ed5bed9d3fc29d8aa9e14b36c92c969fc2a60d9
+    checksum: sha256:{{ checksum_of_it }}
     version: 2.8.5
     dest: /opt/haproxy/2.8.5/haproxy
 """

@@ -44,7 +44,7 @@ EXAMPLES = r"""
 - name: Fetch a build
   haproxy_fetch:
     url: https://archive.example.org/haproxy-2.8.5-bookworm.tar.gz
-    checksum: sha256:3f5459c5a58e0b343a32eaef7ed5bed9d3fc29d8aa9e14b36c92c969fc2a60d9
+    checksum: sha256:{{ checksum_of_it }}
     dest: build/haproxy/2.8.5
     binary: true
   delegate_to: localhost

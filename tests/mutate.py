@@ -283,6 +283,34 @@ MUTATIONS = [
         "if True or not _is_out(asked,",
         "tests/unit/test_fleet.py",
     ),
+    Mutation(
+        "an archive is used whatever its checksum",
+        f"{HAMESH}/artifact.py",
+        'if f"sha256:{digest.hexdigest()}" != checksum:',
+        "if not checksum:",
+        "tests/unit/test_artifact.py",
+    ),
+    Mutation(
+        "releases with published holes are installed",
+        f"{HAMESH}/recipe.py",
+        "    return release(version) < SAFE or",
+        "    return release(version) < OLDEST or",
+        "tests/unit/test_recipe.py",
+    ),
+    Mutation(
+        "there is a moment without any HAProxy",
+        f"{HAMESH}/program.py",
+        "            staged.replace(self.path)\n",
+        "            self.path.unlink()\n            staged.replace(self.path)\n",
+        "tests/unit/test_program.py",
+    ),
+    Mutation(
+        "a process of another HAProxy is a proof",
+        f"{HAMESH}/proof.py",
+        "        if program(info):\n",
+        "        if False:\n",
+        "tests/unit/test_proof.py",
+    ),
 ]
 
 

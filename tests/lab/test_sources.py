@@ -66,7 +66,9 @@ def packages_again():
     mended = playbook("site.yml")
     assert mended.code == 0, mended.output
     for host in HOSTS:
-        assert shell(host, f"test ! -L {BINARY} && dpkg-divert --list {BINARY}; dpkg -V haproxy | grep sbin || true") == ""
+        assert (
+            shell(host, f"test ! -L {BINARY} && dpkg-divert --list {BINARY}; dpkg -V haproxy | grep sbin || true") == ""
+        )
         shell(host, "rm -rf /opt/haproxy /etc/apt/sources.list.d/lab-source.list")
     again = playbook("site.yml")
     assert (again.code, again.changed) == (0, set()), again.output
