@@ -275,6 +275,17 @@ REACHES_OUT = re.compile(
     r"|^http-re.* ((?:default-|lf-)?(?:file|errorfiles?))(?: |$)"
     r"|^stick-table .*(peers|write-to)(?: |$)"
 )
+# What sets a header that proves who somebody is, which then stands in the build, in diffs and on every consumer; and
+# what captures one, which goes to the log. Once backslashes are taken away.
+PROOFS = r"(?:proxy-)?authorization|x-api-key|x-auth-token"
+CREDENTIALS = re.compile(
+    rf"^http-re\w+ (?:add|set|replace)-(?:header|value) ({PROOFS}) "
+    rf"|^http-check send .*hdr ({PROOFS}) "
+    rf"|^(?:req|rsp)i?(?:add|rep) .*\b({PROOFS}):"
+    rf"|^capture \w+ header ({PROOFS}|(?:set-)?cookie) "
+    rf"|^\S+ (?:content )?capture .*hdr\(({PROOFS}|(?:set-)?cookie)\b",
+    re.IGNORECASE,
+)
 
 
 def extra_line(value: Any) -> str:
@@ -303,4 +314,11 @@ def extra_line(value: Any) -> str:
     if reaching:
         what = next(filter(None, reaching.groups()))
         raise Wrong(f"a line that opens no socket, file or program and sends nothing elsewhere, so not '{what}'")
+    proof = CREDENTIALS.search(value.replace("\\", ""))
+    if proof:
+        what = next(filter(None, proof.groups()))
+        raise Wrong(
+            f"a line that neither sets nor logs credentials, so not '{what}': they would stand in the build, in diffs, "
+            "on every consumer or in its log; let the application send them"
+        )
     return str(value)

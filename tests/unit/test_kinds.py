@@ -249,8 +249,35 @@ def test_an_extra_line_opens_reads_runs_and_sends_nothing(line):
 
 
 @pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("http-request set-header Authorization Basic\\ dXNlcjpzZWNyZXQ=", "Authorization"),
+        ("http-request add-header x-api-key 5up3r if { path /x }", "x-api-key"),
+        ("http-request replace-value Proxy-Authorization ^ Basic\\ dXNl", "Proxy-Authorization"),
+        ("http-check send meth GET uri / hdr Host a hdr X-Auth-Token 5up3r", "X-Auth-Token"),
+        ("reqadd Authorization:\\ Basic\\ dXNlcjpzZWNyZXQ=", "Authorization"),
+        ("reqirep ^Host:.* X-Api-Key:\\ 5up3r", "X-Api-Key"),
+        ("capture request header Authorization len 64", "Authorization"),
+        ("capture request header Cookie len 64", "Cookie"),
+        ("capture response header set-cookie len 64", "set-cookie"),
+        ("http-request capture req.hdr(Authorization) len 64", "Authorization"),
+        ("tcp-request content capture req.fhdr(Cookie) len 64", "Cookie"),
+    ],
+)
+def test_an_extra_line_holds_no_credentials_and_logs_none(line, named):
+    with pytest.raises(kinds.Wrong, match=f"neither sets nor logs credentials, so not '{named}'"):
+        kinds.extra_line(line)
+
+
+@pytest.mark.parametrize(
     "line",
     [
+        *(
+            "http-request del-header Authorization",
+            "http-request deny if !{ req.hdr(Authorization) -m found }",
+            "http-request set-header X-Cookies none",
+            "capture cookie SRV len 8",
+        ),
         *(
             "option forwardfor except 127.0.0.1",
             "no option tcpka",
