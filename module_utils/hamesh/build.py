@@ -70,7 +70,8 @@ def _replace(path: Path, text: str) -> bool:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_name(f".{path.name}.staged")  # no fsync: a build is made anew in a second
-    staged.write_text(text, encoding="utf-8")
+    staged.touch(mode=0o640)
     staged.chmod(0o640)
+    staged.write_text(text, encoding="utf-8")
     staged.replace(path)
     return True

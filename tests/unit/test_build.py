@@ -23,6 +23,11 @@ def test_it_has_a_configuration_per_sidecar_and_an_index(tmp_path):
     assert [backend["name"] for backend in index["pools"]["app"]] == ["app1", "app2"]
 
 
+def test_nobody_else_on_the_controller_may_read_it(tmp_path):
+    build(tmp_path, compiled({}))
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.rglob("*.*")} == {0o640}
+
+
 def test_a_second_build_changes_nothing(tmp_path):
     build(tmp_path, compiled({}))
     stamp = (tmp_path / "web1/haproxy.cfg").stat().st_mtime_ns
