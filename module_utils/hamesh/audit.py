@@ -98,8 +98,6 @@ def _global(sidecar: Sidecar, generation: str) -> list[Words]:
         f"node {sidecar.host.replace(':', '-')}",
         "log 127.0.0.1 local0",
         f"maxconn {sidecar.maxconn}",
-        "user haproxy",
-        "group haproxy",
         "daemon",
         "stats socket /run/haproxy/admin.sock mode 600 level admin"
         + (" expose-fd listeners" if has(sidecar.dialect, "1.8") else ""),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import pwd
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -393,7 +394,7 @@ class Transaction:
     ) -> tuple[Finished, list[str]]:
         """Start, reload or restart, and wait for the proof. A process that was there before going back may be the
         one that is there now, and the pools are as they are."""
-        show = self.unit.properties("LimitNOFILE", "MainPID", "ActiveState")
+        show = self.unit.properties("LimitNOFILE", "User", "MainPID", "ActiveState")
         if show.get("ActiveState") not in RUNNING:
             self.unit.act("reset-failed")  # also the count of its failures
         if verb == "reload" and (_outgrown(show) or is_of_another_kind(self.unit)):
@@ -485,10 +486,14 @@ def _wait(find: Callable[[], list[str]], deadline: float) -> list[str]:
 
 
 def _outgrown(show: dict[str, str]) -> bool:
-    """Could the process have more open files than it was started with? Only a restart hands them over."""
+    """Does the unit have another user now, or more open files, than the process was started with? Only a restart
+    hands them over; and root's process would run as root what a file without `user` says."""
     try:
+        pid = int(show["MainPID"])
+        if show.get("User") and pwd.getpwnam(show["User"]).pw_uid != Path(f"/proc/{pid}").stat().st_uid:
+            return True
         granted = min(int(show["LimitNOFILE"]), _most_files(1))  # systemd gives no more than it has itself
-        return _most_files(int(show["MainPID"])) < granted
+        return _most_files(pid) < granted
     except (OSError, ValueError, KeyError):
         return False  # "infinity", or it cannot be told
 

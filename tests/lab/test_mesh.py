@@ -42,7 +42,7 @@ def test_sidecars_listen_on_the_loopback_only(index):
         listening = shell(host, "ss -Hltnp | grep haproxy | awk '{print $4}'").split()
         assert len(listening) == len(index["sidecars"][host]["services"])
         assert all(address.startswith("127.0.0.1:") for address in listening), listening
-        assert shell(host, "stat -c %a:%U /run/haproxy/admin.sock").strip() == "600:root"
+        assert shell(host, "stat -c %a:%U /run/haproxy/admin.sock").strip() == "600:haproxy"
 
 
 def test_the_processes_run_the_compiled_generations(index):

@@ -29,8 +29,8 @@ SETTINGS = settings(
 # What each line may look like: an oracle that knows neither the compiler, nor the renderer, nor the audit.
 NAME = "[A-Za-z0-9_.:-]+"
 GLOBAL = re.compile(
-    r"description hamesh [0-9a-f]{12}\nnode [A-Za-z0-9_.-]+\nlog 127\.0\.0\.1 local0\nmaxconn [0-9]+\nuser haproxy\n"
-    r"group haproxy\ndaemon\nstats socket /run/haproxy/admin\.sock mode 600 level admin"
+    r"description hamesh [0-9a-f]{12}\nnode [A-Za-z0-9_.-]+\nlog 127\.0\.0\.1 local0\nmaxconn [0-9]+\n"
+    r"daemon\nstats socket /run/haproxy/admin\.sock mode 600 level admin"
     r"( expose-fd listeners\nhard-stop-after [0-9]+s)?"
 )
 DEFAULTS = re.compile(

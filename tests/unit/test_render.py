@@ -17,8 +17,6 @@ global
     node web1
     log 127.0.0.1 local0
     maxconn 4096
-    user haproxy
-    group haproxy
     daemon
     stats socket /run/haproxy/admin.sock mode 600 level admin
 

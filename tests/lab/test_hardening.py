@@ -1,0 +1,137 @@
+"""The sidecar does all that it did, with next to nothing that it may do."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shlex
+
+import pytest
+from lab import ask, module, playbook, services_of, shell
+from test_apply import FILE, WAYS, compiled, everywhere, nothing_changes, running
+
+DROP_IN = "/etc/systemd/system/haproxy.service.d/60-hamesh.conf"
+MOST = 1.5  # exposure as systemd-analyze has it, from 0 to 10; Debian's unit alone has 9.6
+# What a fleet ran before its sidecars had a user of their own.
+ROOTS = "user haproxy\n    group haproxy\n    daemon"
+LIMITS = "[Service]\nLimitNOFILE=16384\n"
+MASTER = """
+import socket
+connection = socket.socket(socket.AF_UNIX)
+connection.connect("/run/haproxy/master.sock")
+connection.settimeout(5)
+connection.sendall(b"show proc;quit\\n")
+print(connection.makefile().read())
+"""
+
+
+def processes(host):
+    """User, effective capabilities, no_new_privs and seccomp mode of each HAProxy process."""
+    fields = "Uid|CapEff|NoNewPrivs|Seccomp"
+    command = f"for pid in $(pgrep -x haproxy); do grep -E '^({fields}):' /proc/$pid/status; done"
+    found = [line.split()[1] for line in shell(host, command).splitlines()]
+    haproxy = shell(host, "id -u haproxy").strip()
+    return {
+        tuple("haproxy" if word == haproxy else word for word in found[at : at + 4]) for at in range(0, len(found), 4)
+    }
+
+
+CONFINED = {("haproxy", "0" * 16, "1", "2")}
+
+
+def failed(host, index):
+    """Requests that a consumer sent through its sidecar and that went wrong."""
+    answers = ask(host, services_of(index, host), requests=4)
+    return {service: answer for service, given in answers.items() for answer in given if answer.startswith("failed")}
+
+
+@everywhere
+def test_its_exposure_is_small(host, capsys):
+    said = shell(host, "systemd-analyze security --no-pager haproxy.service")
+    exposure = float(re.search(r"Overall exposure level for haproxy.service: ([0-9.]+)", said).group(1))
+    release = shell(host, ". /etc/os-release; echo $PRETTY_NAME").strip()
+    version = module(host, "haproxy_info").result(host)["info"]["Version"]
+    with capsys.disabled():
+        print(f"\n{host}: {release}, HAProxy {version}: exposure {exposure}", end=" ")
+    assert exposure <= MOST, said
+
+
+@everywhere
+def test_it_has_a_user_of_its_own_and_no_capability(host, index):
+    with nothing_changes(host, index):
+        assert processes(host) == CONFINED
+
+
+@everywhere
+def test_its_sockets_and_its_file_are_for_nobody_else(host):
+    sockets = shell(host, "cd /run/haproxy; stat -c '%a %U %n' . *").splitlines()
+    assert sockets == ["750 haproxy .", "600 haproxy admin.sock", "600 haproxy haproxy.pid", "700 haproxy master.sock"]
+    for command in (f"cat {FILE}", "ls /run/haproxy"):
+        assert "Permission denied" in shell(host, f"runuser -u nobody -- {command} 2>&1 || true"), command
+    assert shell(host, f"runuser -u haproxy -- cat {FILE}") == compiled(host)
+
+
+@everywhere
+def test_it_reloads_restarts_stops_and_starts(host, index):
+    binds = "ss -Hltnp | grep haproxy | awk '{print $4}' | sort"
+    before = shell(host, binds)
+    steps = [
+        ("haproxy_reload", {}, WAYS[host]),
+        ("haproxy_reload", {"restart": True}, "restart"),
+        ("haproxy_apply", {"content": compiled(host)}, "start"),
+    ]
+    for name, arguments, method in steps:
+        if method == "start":
+            shell(host, "systemctl stop haproxy; test ! -e /run/haproxy")
+        with nothing_changes(host, index) if method != "start" else contextlib.nullcontext():
+            result = module(host, name, **arguments).result(host)
+            assert (result["changed"], result["method"]) == (True, method), result
+        assert (processes(host), shell(host, binds), failed(host, index)) == (CONFINED, before, {})
+        # The master process answers at its own socket, with the worker that serves.
+        workers = shell(host, f"python3 -c {shlex.quote(MASTER)}")
+        assert re.search(
+            rf"^{module(host, 'haproxy_info').result(host)['info']['Pid']}\s+worker", workers, re.MULTILINE
+        )
+    with nothing_changes(host, index):
+        pass
+
+
+@contextlib.contextmanager
+def as_it_was(host):
+    """A sidecar as earlier releases left it: its master is root's, and its file names the user of the worker."""
+    text = compiled(host)
+    old = text.replace("daemon", ROOTS, 1).replace(text.split("description hamesh ")[1].split()[0], "0" * 12, 1)
+    shell(host, f"cat >{DROP_IN}; systemctl daemon-reload", LIMITS)
+    shell(host, f"cat >{FILE}; chmod 0644 {FILE}; chmod 0755 /etc/haproxy; systemctl restart haproxy", old)
+    try:
+        assert module(host, "haproxy_apply", content=old).result(host)["method"] == "none"  # and a copy is kept
+        yield old
+    finally:
+        assert playbook("site.yml").code == 0
+
+
+@everywhere
+def test_a_sidecar_that_root_had_started_moves_and_goes_back_and_forth(host, index):
+    with as_it_was(host):
+        assert {user for user, *_ in processes(host)} == {"0", "haproxy"}
+        moved = playbook("site.yml", "--limit", host)
+        applied = next(one for one in reversed(moved.results[host]) if one.get("previous") and one["changed"])
+        assert (moved.code, applied["method"], applied["previous"]) == (0, "restart", "0" * 12), moved.output
+        assert (processes(host), failed(host, index)) == (CONFINED, {})
+        again = playbook("site.yml", "--limit", host)
+        assert (again.code, again.changed) == (0, set()), again.output
+        # What ran before says `user haproxy`, which this user is already.
+        back = playbook("playbooks/roll-back.yml", "--limit", host)
+        assert (back.code, running(host)) == (0, "0" * 12), back.output
+        assert (processes(host), failed(host, index)) == (CONFINED, {})
+        forth = playbook("site.yml", "--limit", host)
+        assert (forth.code, processes(host), failed(host, index)) == (0, CONFINED, {}), forth.output
+
+
+@pytest.mark.parametrize("host", ["web1"])
+def test_root_s_process_is_never_given_a_file_without_a_user(host, index):
+    with as_it_was(host):
+        shell(host, f"printf '[Service]\\nUser=haproxy\\n' >>{DROP_IN}; systemctl daemon-reload")  # a run killed here
+        result = module(host, "haproxy_apply", content=compiled(host)).result(host)
+        assert (result["changed"], result["method"]) == (True, "restart"), result
+        assert {user for user, *_ in processes(host)} == {"haproxy"}
