@@ -30,7 +30,6 @@ python3 -c 'import sys, tarfile; tarfile.open(sys.argv[1]).extractall(".")' "$1"
 shift
 cd ./*/
 make "$@" haproxy >&2
-strip --strip-debug haproxy >&2
 cat haproxy
 """
 SANDBOX = (

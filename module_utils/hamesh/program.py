@@ -36,6 +36,11 @@ class Program:
         self.touched = False
 
     @property
+    def is_known(self) -> bool:
+        """Is what is wanted a thing of this kind?"""
+        return self.wanted == PACKAGE or Path(self.wanted).parent == BUILDS
+
+    @property
     def executable(self) -> str:
         """The file that is wanted, wherever it stands now."""
         if self.wanted != PACKAGE:

@@ -44,7 +44,7 @@ def make_arguments(version: str, compiler: int) -> list[str]:
     """
     numbers = release(version)
     target = "linux26" if numbers < (1, 5) else "linux2628" if numbers < (2, 0) else "linux-glibc"
-    flags = ["-fstack-protector-strong"]
+    flags = ["-g0", "-fstack-protector-strong"]  # what is for a debugger is not shipped
     if numbers < (2, 0):
         flags += ["-std=gnu89", "-fno-strict-aliasing", "-fwrapv"] + (["-fpermissive"] if compiler >= 14 else [])
     elif compiler >= 15:

@@ -24,7 +24,7 @@ from .history import FOUND, History
 from .host import Finished, Unit, cannot_bind, listening
 from .intent import Intent, Unfinished
 from .lock import RECORDS, Held, exclusive
-from .program import Program
+from .program import BUILDS, Program
 from .proof import ANSWER, Configuration, up
 from .runtime import RuntimeFailure
 
@@ -246,6 +246,8 @@ class Transaction:
         if not wanted.generation or not wanted.socket:
             lacks = "no 'description' with its generation" if not wanted.generation else "no 'stats socket /path'"
             raise self._error(f"the global section has {lacks}, so what the process runs could not be proven; add it")
+        if not self.program.is_known:
+            raise self._error(f"'{request.program}' is neither package nor a directory of {BUILDS}; give one of them")
         load = self.unit.properties("LoadState").get("LoadState", "not-found")
         binary = self.program.executable
         verdict = check_text(wanted.text, binary, request.timeout, request.dialect, anywhere=False)
@@ -472,7 +474,7 @@ class Transaction:
 
     def _error(self, message: str) -> ApplyError:
         self.outcome.changed = False
-        self.outcome.generation = self.outcome.previous
+        self.outcome.generation, self.outcome.program = self.outcome.previous, self.outcome.previous_program
         return ApplyError(message[0].upper() + message[1:] + ".", self.outcome)
 
 

@@ -20,7 +20,7 @@ BINARY = "/usr/sbin/haproxy"
 BUILDER = "media1"  # Debian 11: what is built there runs on the later ones, too
 RATE = 40  # requests a second
 PACK = "sed -n 's/^deb /deb-src /p' /etc/apt/sources.list >/etc/apt/sources.list.d/lab-source.list"
-GET = "apt-get update -qq && cd $(mktemp -d) && apt-get source -qq --download-only haproxy >/dev/null 2>&1"
+GET = "apt-get update -qq && cd $(mktemp -d) && apt-get source -qq --download-only --tar-only haproxy >/dev/null 2>&1"
 
 
 def deploy(hosts, *arguments, **settings):

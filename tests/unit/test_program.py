@@ -156,6 +156,13 @@ def test_what_was_there_is_put_back_after_a_change_and_only_then(host):
     assert (program.version, program.differs) == ("", False)
 
 
+def test_a_build_is_a_directory_among_the_builds(host):
+    assert host.program(host.build("2.2")).is_known
+    assert host.program(PACKAGE).is_known
+    assert not host.program("/tmp/2.2").is_known  # noqa: S108
+    assert not host.program(host.build("2.2/../../../etc")).is_known
+
+
 def test_a_unit_that_somebody_else_wrote_is_left_alone(host):
     (host.units / host.name).write_text("[Service]\n")
     assert not host.program(PACKAGE).differs

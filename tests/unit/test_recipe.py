@@ -41,7 +41,7 @@ def test_a_release_is_built_for_its_makefile_and_the_compiler(version, compiler,
     assert arguments["TARGET"] == target
     assert ("USE_SYSTEMD" in arguments) is systemd
     assert ("libsystemd-dev" in packages(version)) is systemd
-    assert arguments["DEFINE"] == f"-fstack-protector-strong {flags}".strip()
+    assert arguments["DEFINE"] == f"-g0 -fstack-protector-strong {flags}".strip()
     assert not any("OPENSSL" in name or "PCRE" in name or "LUA" in name for name in arguments)
 
 
