@@ -80,7 +80,7 @@ def build(tarball: str, checksum: str, version: str, dest: str, timeout: float) 
 
 def _make(tarball: str, version: str, arguments: list[str], staged: Path, timeout: float) -> None:
     properties = [f"--property={one}" for one in (*SANDBOX, f"RuntimeMaxSec={timeout:g}")]
-    command = ["systemd-run", "--quiet", "--wait", "--collect", "--pipe", *properties]
+    command = ["systemd-run", "--quiet", "--wait", "--collect", "--pipe", "--description=HAProxy's build", *properties]
     command += ["/bin/sh", "-c", BUILD, "sh", str(Path(tarball).resolve()), f"-j{len(os.sched_getaffinity(0))}"]
     with staged.open("wb") as file:
         done = subprocess.run(  # noqa: S603  a list of words; the shell gets them as its arguments
