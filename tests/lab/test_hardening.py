@@ -8,7 +8,7 @@ import shlex
 
 import pytest
 from lab import ask, module, playbook, services_of, shell
-from test_apply import FILE, WAYS, compiled, everywhere, nothing_changes, running
+from test_apply import FILE, WAYS, compiled, everywhere, nothing_changes, other, running
 
 DROP_IN = "/etc/systemd/system/haproxy.service.d/60-hamesh.conf"
 MOST = 1.5  # exposure as systemd-analyze has it, from 0 to 10; Debian's unit alone has 9.6
@@ -29,11 +29,9 @@ def processes(host):
     """User, effective capabilities, no_new_privs and seccomp mode of each HAProxy process."""
     fields = "Uid|CapEff|NoNewPrivs|Seccomp"
     command = f"for pid in $(pgrep -x haproxy); do grep -E '^({fields}):' /proc/$pid/status; done"
-    found = [line.split()[1] for line in shell(host, command).splitlines()]
-    haproxy = shell(host, "id -u haproxy").strip()
-    return {
-        tuple("haproxy" if word == haproxy else word for word in found[at : at + 4]) for at in range(0, len(found), 4)
-    }
+    said = [line.split()[1] for line in shell(host, command).splitlines()]
+    names = {shell(host, "id -u haproxy").strip(): "haproxy", "0": "root"}
+    return {(names.get(uid, uid), *rest) for uid, *rest in zip(said[::4], said[1::4], said[2::4], said[3::4])}
 
 
 CONFINED = {("haproxy", "0" * 16, "1", "2")}
@@ -88,12 +86,22 @@ def test_it_reloads_restarts_stops_and_starts(host, index):
             assert (result["changed"], result["method"]) == (True, method), result
         assert (processes(host), shell(host, binds), failed(host, index)) == (CONFINED, before, {})
         # The master process answers at its own socket, with the worker that serves.
-        workers = shell(host, f"python3 -c {shlex.quote(MASTER)}")
-        assert re.search(
-            rf"^{module(host, 'haproxy_info').result(host)['info']['Pid']}\s+worker", workers, re.MULTILINE
-        )
+        pid = module(host, "haproxy_info").result(host)["info"]["Pid"]
+        assert re.search(rf"^{pid}\s+worker", shell(host, f"python3 -c {shlex.quote(MASTER)}"), re.MULTILINE)
     with nothing_changes(host, index):
         pass
+
+
+@everywhere
+def test_regular_expressions_compile_which_needs_memory_that_is_written_and_run(host):
+    check = "option httpchk GET /health"
+    expressions = ["http-check expect rstatus ^[23]", "acl odd path_reg ^/a.*(b|c)+$", "http-request deny if odd"]
+    text = other(host).replace(check, "\n    ".join([check, *expressions]))
+    try:
+        result = module(host, "haproxy_apply", content=text).result(host)
+        assert (result.get("failed", False), running(host)) == (False, "0123456789ab"), result
+    finally:
+        module(host, "haproxy_apply", content=compiled(host))
 
 
 @contextlib.contextmanager
@@ -113,7 +121,7 @@ def as_it_was(host):
 @everywhere
 def test_a_sidecar_that_root_had_started_moves_and_goes_back_and_forth(host, index):
     with as_it_was(host):
-        assert {user for user, *_ in processes(host)} == {"0", "haproxy"}
+        assert {user for user, *_ in processes(host)} == {"root", "haproxy"}
         moved = playbook("site.yml", "--limit", host)
         applied = next(one for one in reversed(moved.results[host]) if one.get("previous") and one["changed"])
         assert (moved.code, applied["method"], applied["previous"]) == (0, "restart", "0" * 12), moved.output
