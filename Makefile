@@ -5,7 +5,7 @@ PACKAGES := python3-venv openssh-client iproute2 iptables podman crun netavark m
 PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PATH ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help demo test lint unit fuzz lab soak sources faults mutate clean
+.PHONY: help demo test lint unit fuzz lab soak faults kvm mutate clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-7s %s\n", $$1, $$2}' Makefile
@@ -40,6 +40,9 @@ sources: .venv/done ## HAProxy from package, archive and source, with every buil
 
 faults: .venv/done ## All points at which a run can be killed, of which `make test` takes every third
 	LONG=1 molecule test --scenario-name faults
+
+kvm: .venv/done ## A guest with a kernel of its own: all kernel keys, a reboot, and site.yml; emulated, that takes a while
+	molecule test --scenario-name kvm
 
 mutate: .venv/done ## Break the product on purpose, place by place, and see a test fail each time
 	ansible-playbook -i molecule/inventory molecule/default/create.yml molecule/default/prepare.yml site.yml

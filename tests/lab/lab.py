@@ -96,8 +96,8 @@ def _ansible(*command: str) -> Run:
     return Run(process.returncode, stdout + stderr, said["stats"], results)
 
 
-def playbook(name: str, *arguments: str, inventory: Path = INVENTORY) -> Run:
-    return _ansible("ansible-playbook", "-i", str(inventory), name, *arguments)
+def playbook(name: str, *arguments: str, inventory: Path | None = None) -> Run:
+    return _ansible("ansible-playbook", "-i", str(inventory or INVENTORY), name, *arguments)
 
 
 def module(host: str, name: str, *options: str, **arguments: Any) -> Run:
@@ -111,18 +111,21 @@ def ad_hoc(host: str, name: str, *options: str, **arguments: Any) -> list[str]:
 
 
 def hosts() -> dict[str, str]:
-    """Every lab host's address by its name."""
+    """Every lab host's address by its name, with a port where that is not 22."""
     groups = yaml.safe_load((INVENTORY / "hosts.yml").read_text())["all"]["children"]
     found = {}
     for group in groups.values():
-        found.update({h: v["ansible_host"] for h, v in group["hosts"].items() if "ansible_host" in (v or {})})
+        for host, values in group["hosts"].items():
+            if "ansible_host" in values:
+                port = f":{values['ansible_port']}" if "ansible_port" in values else ""
+                found[host] = values["ansible_host"] + port
     return found
 
 
 def on_host(host: str, command: str, address: str = "") -> list[str]:
     """The words that run a command on a host, as root."""
     options = ["-o", "UserKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=no", "-o", "LogLevel=ERROR"]
-    login = ["ssh", "-i", str(KEY), *options, f"ops@{address or hosts()[host]}"]
+    login = ["ssh", "-i", str(KEY), *options, f"ssh://ops@{address or hosts()[host]}"]
     return [*login, f"sudo bash -c {shlex.quote(command)}"]
 
 
