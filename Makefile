@@ -50,6 +50,7 @@ mutate: .venv/done ## Break the product on purpose, place by place, and see a te
 
 clean: .venv/done ## Take the lab and all that was built away; the images stay cached
 	ansible-playbook -i molecule/inventory molecule/default/destroy.yml
+	molecule/kvm/stop
 	rm -rf build .venv
 
 # What the controller needs: packages once, Python packages whenever their pins change.
