@@ -1,287 +1,341 @@
 """Kernel keys (sysctl): one profile written to one file, loaded key by key, and read back.
 
 The way of the data: parameters -> `Request` (every mistake at once) -> `observe` -> `plan` (pure) -> `act` ->
-`observe` again. Runs on hosts: Python 3.8 and the standard library.
+`observe` again -> `judge`. Runs on hosts: Python 3.8 and the standard library.
 """
 
 from __future__ import annotations
 
-import errno
 import os
-import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Collection, Mapping
 
-from .files import write_whole
+from .kernel_boot import DIRECTORIES, Boot, parse_lines, read_boot
+from .kernel_files import FILE_MODE, HEADER, paths, read, read_kept, render, render_kept, write
+from .kernel_keys import (
+    PORTS_ALLOWED,
+    RESERVED_PORTS,
+    Kernel,
+    KernelError,
+    Reading,
+    covers,
+    describe,
+    dotted,
+    join,
+    module_of,
+    parse_ports,
+    parse_profile,
+    same,
+)
+from .kernel_needs import TcpMemory, least_keys, tcp_memory
 
-PROC_SYS = "/proc/sys"
-FILE_MODE = 0o644
-HEADER = "# Written by Ansible (module sysctl_profile): the next run overwrites what is edited here.\n"
-
-KEY = re.compile(r"[a-z0-9_]+([./][A-Za-z0-9_:-]+)+\Z")
-KEY_ALLOWED = "a key is words of letters, digits, _ : and - with single dots (or slashes) between: net.core.somaxconn"
-WORD = r"[A-Za-z0-9_,.:+-]+"
-VALUE = re.compile(rf"{WORD}([ \t]+{WORD})*\Z")
-VALUE_ALLOWED = "a value is a whole number, or words of letters, digits and _ , . : + - with blanks between"
-
-# What the kernel registers below /proc/sys/net in the machine's first network namespace only, so that a container
-# lacks it. Measured: that tree of Linux 6.18, in the first namespace and in a new one, compared.
-FIRST_NAMESPACE_ONLY = """
-    core/bpf_jit_enable core/bpf_jit_harden core/bpf_jit_kallsyms core/bpf_jit_limit core/busy_poll core/busy_read
-    core/default_qdisc core/dev_weight core/dev_weight_rx_bias core/dev_weight_tx_bias core/devconf_inherit_init_net
-    core/fb_tunnels_only_for_init_net core/flow_limit_cpu_bitmap core/flow_limit_table_len core/gro_normal_batch
-    core/high_order_alloc_disable core/max_skb_frags core/mem_pcpu_rsv core/message_burst core/message_cost
-    core/netdev_budget core/netdev_budget_usecs core/netdev_max_backlog core/netdev_rss_key core/netdev_tstamp_prequeue
-    core/netdev_unregister_timeout_secs core/rps_sock_flow_entries core/skb_defer_max core/warnings
-    ipv4/fib_sync_mem ipv4/inet_peer_maxttl ipv4/inet_peer_minttl ipv4/inet_peer_threshold ipv4/route/gc_thresh
-    ipv4/route/gc_timeout ipv4/route/max_size ipv4/tcp_available_ulp ipv4/tcp_low_latency ipv4/tcp_max_orphans
-    ipv4/tcp_mem ipv4/udp_mem nf_conntrack_max
-"""
-# One of them that every kernel since 2.6 has: where it is missing, this is not the first namespace.
-FIRST_NAMESPACE_SIGN = "net/core/dev_weight"
-
-
-class KernelError(Exception):
-    """The profile is wrong or could not be applied; `facts` goes into the module's result."""
-
-    def __init__(self, message: str, **facts: Any) -> None:
-        super().__init__(message)
-        self.facts = facts
+# What may become of a key with nothing in the way: the host has `enough` by itself, or its use `unneeded`; one that is
+# not wanted any more is `given back`, or `left` where nobody knows what it was.
+FINE = ("applied", "enough", "unneeded", "given back", "left")
 
 
 @dataclass(frozen=True)
 class KeyResult:
-    """What became of one key. `live` is what the kernel runs now; `why` is empty when nothing stands in the way."""
+    """What became of one key. `live` is what the kernel runs now, `file` what sets it at boot; `status` says it in a
+    word, and `why` is empty when nothing stands in the way."""
 
     wanted: str
     live: str | None
     file: str
+    status: str
     why: str
 
 
 @dataclass(frozen=True)
-class Reading:
-    """A key as the kernel has it: its value (None if it cannot be read), and why it cannot be read or written."""
-
-    value: str | None
-    why: str = field(default="", compare=False)
-
-
-@dataclass(frozen=True)
-class State:
-    """What a profile governs on a host: its file (`mode` is None where there is none) and its live keys."""
-
-    text: str
-    mode: int | None
-    live: dict[str, Reading]
-
-
-@dataclass(frozen=True)
 class Request:
-    """A profile without mistakes: normalised value by key, the file it belongs in, whether a lost key is fatal."""
+    """A profile without mistakes: exact value and least value by key, the file it belongs in (None of it, if
+    `absent`), whether a lost key is fatal, what was raised, and for how many connections there must be memory."""
 
     profile: dict[str, str]
     path: Path
     strict: bool = False
+    least: dict[str, str] = field(default_factory=dict)
+    absent: bool = False
+    notes: tuple[str, ...] = ()
+    maxconn: int = 0
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Request:
-        """Check a module's parameters `keys`, `path`, `strict`; raise KernelError naming every mistake."""
-        path = str(params["path"])
-        profile, mistakes = parse_profile(params["keys"])
-        lines = [f"{name!r} = {params['keys'][name]!r}: {why}" for name, why in mistakes.items()]
-        if not (path.startswith("/") and path.endswith(".conf")):
-            lines.append(f"path = {path!r}: must be absolute and end in .conf, or no boot ever reads it")
+        """Check a module's parameters; raise KernelError naming every mistake."""
+        given, path, strict = params.get("keys") or {}, str(params["path"]), bool(params.get("strict"))
+        profile, mistakes = parse_profile(given)
+        lines = [f"{name!r} = {given[name]!r}: {why}" for name, why in mistakes.items()]
+        if str(Path(path).parent) not in DIRECTORIES or not path.endswith(".conf"):
+            lines.append(f"path = {path!r}: must be NAME.conf in {DIRECTORIES[0]}, or no boot ever reads it")
+        ports = parse_ports(params.get("ports") or ())
+        if ports is None:
+            lines.append(f"ports = {params['ports']!r}: {PORTS_ALLOWED}")
+        numbers = {name: int(params.get(name) or 0) for name in ("maxconn", "backlog", "nofile")}
+        lines += [f"{name} = {number}: must not be below 0" for name, number in numbers.items() if number < 0]
         if lines:
-            keys = {n: KeyResult(str(params["keys"][n]), None, path, why) for n, why in mistakes.items()}
+            keys = {n: KeyResult(str(given[n]), None, path, "mistaken", why) for n, why in mistakes.items()}
             raise KernelError("The kernel profile is wrong:\n" + "\n".join(lines), keys=as_dicts(keys))
-        return cls(profile, Path(path), bool(params["strict"]))
+        if params.get("state") == "absent":
+            return cls({}, Path(path), strict, absent=True)
+        profile, least, notes = _raise(profile, least_keys(ports or (), **numbers))
+        return cls(profile, Path(path), strict, least, False, notes, numbers["maxconn"])
+
+
+@dataclass(frozen=True)
+class State:
+    """What a profile governs on a host: its files (text and mode by path; None where there is none), what its keys
+    were before the first run (None where nobody knows), and its live keys. `boot` is what others say of them."""
+
+    files: dict[str, tuple[str, int] | None]
+    kept: dict[str, str | None] = field(compare=False)
+    live: dict[str, Reading]
+    boot: Boot = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The state to reach: each file's text (None: no file), the keys that the profile's own file sets, the live
+    keys that are given back, and what is kept until that is done and afterwards."""
+
+    files: dict[str, str | None]
+    sets: dict[str, str]
+    back: dict[str, str | None]
+    kept: dict[str, str | None]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished run: the states before and after (in check mode: planned), and the result per key."""
+    """A finished run: whether anything changed (in check mode: would), and the result per key."""
 
     changed: bool
     keys: dict[str, KeyResult]
     diff: list[dict[str, str]]
+    notes: tuple[str, ...] = ()
+    tcp_memory: TcpMemory | None = None
 
     @property
     def shortfall(self) -> str:
         """One line that names the keys which are not applied and why; empty when all are."""
-        lost = [f"{name} ({result.why})" for name, result in self.keys.items() if result.why]
+        lost = [f"{name} ({result.why})" for name, result in self.keys.items() if result.status not in FINE]
         return f"{len(lost)} of {len(self.keys)} kernel keys are not applied: {'; '.join(lost)}" if lost else ""
 
     def as_result(self) -> dict[str, Any]:
-        return {"changed": self.changed, "keys": as_dicts(self.keys), "diff": self.diff}
-
-
-class Kernel:
-    """The live keys under a root that looks like /proc/sys."""
-
-    def __init__(self, root: str | Path = PROC_SYS) -> None:
-        self.root = Path(root)
-
-    def read(self, name: str) -> Reading:
-        try:
-            return Reading(normalise((self.root / key_path(name)).read_text(encoding="utf-8", errors="replace")))
-        except (FileNotFoundError, NotADirectoryError):
-            return Reading(None, self._why_missing(key_path(name)))
-        except OSError as error:
-            return Reading(None, f"not readable here ({describe(error)})")
-
-    def refuses(self, name: str) -> str:
-        """Why the key cannot be opened for writing, empty if it can; changes nothing."""
-        return self._write(name, None)
-
-    def write(self, name: str, value: str) -> str:
-        """Set the key; why it was refused, empty if it was accepted."""
-        return self._write(name, value)
-
-    def _write(self, name: str, value: str | None) -> str:
-        try:
-            handle = os.open(self.root / key_path(name), os.O_WRONLY | (os.O_TRUNC if value is not None else 0))
-            try:
-                if value is not None:
-                    os.write(handle, f"{value}\n".encode("ascii"))
-            finally:
-                os.close(handle)
-        except OSError as error:
-            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-                return f"not writable here ({describe(error)})"
-            return f"refused by the kernel ({describe(error)})"
-        return ""
-
-    def _why_missing(self, path: str) -> str:
-        if not path.startswith("net/") or (self.root / FIRST_NAMESPACE_SIGN).exists():
-            return "unknown to this kernel"
-        if path[len("net/") :] in FIRST_NAMESPACE_ONLY.split():
-            return "not visible in this network namespace (container)"
-        return "unknown to this kernel, or not visible in this network namespace (container)"
+        figures = {"tcp_memory": self.tcp_memory.as_result()} if self.tcp_memory else {}
+        return {"changed": self.changed, "keys": as_dicts(self.keys), "diff": self.diff, **figures}
 
 
 def apply_profile(request: Request, kernel: Kernel, dry_run: bool) -> Outcome:
     """Make the host hold the profile, or with `dry_run` only say what would change.
 
-    Raises KernelError when the file cannot be read or written (no live key is touched then), and when
-    `strict` and a key is not applied (the others are).
+    Raises KernelError when a file cannot be read or written (no live key is touched before the files are), and
+    when `strict` and a key is not applied (the others are).
     """
     try:
         before = observe(request, kernel)
-        after = plan(before, request.profile) if dry_run else act(before, request, kernel)
+        todo = plan(request, before)
+        after = foresee(request, before, todo, kernel) if dry_run else act(request, before, todo, kernel)
     except OSError as error:
-        why = f"cannot read or write {request.path} ({describe(error)})"
-        live = {name: Reading(kernel.read(name).value, f"not tried: {why}") for name in request.profile}
-        raise KernelError(f"The kernel profile is not applied: {why}", keys=as_dicts(judge(request, live))) from error
-    keys = judge(request, before.live if dry_run else after.live)
-    outcome = Outcome(before != after, keys, show_difference(request.path, before, after))
+        why = f"cannot read or write {error.filename or request.path} ({describe(error)})"
+        wanted, file = {**request.profile, **request.least}, str(request.path)
+        keys = {n: KeyResult(w, kernel.read(n).value, file, "untried", f"not tried: {why}") for n, w in wanted.items()}
+        raise KernelError(f"The kernel profile is not applied: {why}", keys=as_dicts(keys)) from error
+    keys = judge(request, todo, before.live if dry_run else after.live, after, before)
+    figures = _tcp_memory(request, kernel)
+    notes = [*request.notes, *_notes(todo, before), *([figures.warning] if figures and figures.warning else [])]
+    outcome = Outcome(before != after, keys, show_difference(before, after), tuple(notes), figures)
     if request.strict and outcome.shortfall:
         raise KernelError(outcome.shortfall, **outcome.as_result())
     return outcome
 
 
 def observe(request: Request, kernel: Kernel) -> State:
-    """Read the file and every key; a key that is not as wanted and cannot be written says why."""
-    live = {}
-    for name, wanted in request.profile.items():
-        reading = kernel.read(name)
-        if not reading.why and reading.value != wanted:
-            reading = Reading(reading.value, kernel.refuses(name))
-        live[name] = reading
-    try:
-        text, mode = request.path.read_text(encoding="utf-8", errors="replace"), request.path.stat().st_mode & 0o7777
-    except FileNotFoundError:
-        request.path.parent.stat()  # without a directory there can be no file: fail in check mode too
-        return State("", None, live)
-    return State(text, mode, live)
+    """Read the files, and every key that is wanted or was ever set."""
+    ours, modules, store = paths(request.path)
+    files = {path: read(kernel.root, path) for path in (ours, modules, store)}
+    if not request.absent:
+        (kernel.root / ours.lstrip("/")).parent.stat()  # without a directory there can be no file: fail before any key
+    kept = read_kept(files[store], store)
+    names = dict.fromkeys([*map(dotted, kept), *map(dotted, request.profile), *map(dotted, request.least)])
+    spelt = {dotted(name): name for name in (*request.profile, *request.least)}
+    live = {spelt.get(name, name): kernel.read(name) for name in names}
+    return State(files, kept, live, read_boot(kernel.root, request.path))
 
 
-def plan(before: State, profile: Mapping[str, str]) -> State:
-    """The state to reach: the whole profile in the file, and live every key that can be applied here."""
-    live = {name: before.live[name] if before.live[name].why else Reading(value) for name, value in profile.items()}
-    return State(render(profile), FILE_MODE, live)
+def plan(request: Request, before: State) -> Plan:
+    """What the profile's file is to set, and what that means for the other files. A least value is set only where
+    the host would have less by itself: by its other files, or by what it was before the first run."""
+    ours, modules, store = paths(request.path)
+    text = (before.files[ours] or ("", 0))[0]
+    already = {name for name, _ in parse_lines(text, ours)}
+    sets = dict(request.profile)
+    for name, least in request.least.items():
+        reading = before.live[name]
+        if module_of(name) and reading.value is None:
+            continue  # the module is not in use here, and would cost where it is loaded
+        floor = _floor(name, before, already)
+        if not covers(name, floor, least):
+            sets[name] = join(name, floor, least)
+    names = {dotted(name): before.live[name].value for name in sets}
+    # Where the file is older than what is kept, what is live may be its own doing.
+    new = {name: None if name in already else value for name, value in names.items() if value is not None}
+    kept = {**new, **before.kept}
+    back = {name: value for name, value in before.kept.items() if name not in names}
+    # A key that comes with a module is there at boot only if the module is loaded before the keys are.
+    needed = sorted({module_of(name) for name in sets if module_of(name) and before.live[name].value is not None})
+    files = {
+        store: render_kept(kept),
+        ours: None if request.absent else render(sets),
+        modules: HEADER + "".join(f"{module}\n" for module in needed) if needed else None,
+    }
+    return Plan(files, sets, back, {name: value for name, value in kept.items() if name in names})
 
 
-def act(before: State, request: Request, kernel: Kernel) -> State:
-    """Write the file, then each key by itself, and read all back."""
-    text = render(request.profile)
-    if (before.text, before.mode) != (text, FILE_MODE):
-        write_whole(request.path, text, FILE_MODE)
-    refused = {}
-    for name, wanted in request.profile.items():
+def foresee(request: Request, before: State, todo: Plan, kernel: Kernel) -> State:
+    """The state that a run would reach, as far as it shows without writing."""
+    live = dict(before.live)
+    for name, value in _targets(request, todo, before.live).items():
+        refused = kernel.refuses(name)
+        live[name] = Reading(before.live[name].value, refused.status, refused.why) if refused else Reading(value)
+    store = paths(request.path)[2]
+    files = {**todo.files, store: render_kept(todo.kept)}
+    wanted = {path: None if text is None else (text, FILE_MODE) for path, text in files.items()}
+    return State({path: wanted[path] for path in before.files}, todo.kept, live, before.boot)
+
+
+def act(request: Request, before: State, todo: Plan, kernel: Kernel) -> State:
+    """Keep what was, write the files, then each key by itself, and read all back. Killed at any point, the next run
+    goes on: what was is kept before anything is set, and forgotten when it is given back."""
+    for path, text in todo.files.items():
+        write(kernel.root, path, text, before.files[path])
+    refused: dict[str, Reading] = {}
+    for name in [*todo.back, *request.profile, *request.least]:
         # Read anew: setting one key can reset others (ip_forward does), so the order of the profile counts.
-        reading = kernel.read(name)
-        if not reading.why and reading.value != wanted:
-            refused[name] = kernel.write(name, wanted)
+        for due, value in _targets(request, todo, {name: kernel.read(name)}).items():
+            found = kernel.write(due, value)
+            if found:
+                refused[due] = found
+    stuck = {name: before.kept[name] for name in todo.back if name in refused}
+    store = paths(request.path)[2]
+    write(kernel.root, store, render_kept({**todo.kept, **stuck}), read(kernel.root, store))
     after = observe(request, kernel)
-    for name, reading in after.live.items():
-        why = refused.get(name) or reading.why
-        if not why and reading.value != request.profile[name]:
-            why = f"accepted but changed by the kernel to {reading.value}"
-        after.live[name] = Reading(reading.value, why)
+    for name in before.live:
+        reading = kernel.read(name)
+        problem = refused.get(name, reading)
+        if not problem.why and name in _targets(request, todo, {name: reading}):
+            problem = Reading(None, "clamped", f"accepted but changed by the kernel to {reading.value}")
+        after.live[name] = Reading(reading.value, problem.status, problem.why)
     return after
 
 
-def judge(request: Request, live: Mapping[str, Reading]) -> dict[str, KeyResult]:
-    """The result per key of a profile."""
-    file = str(request.path)
-    return {n: KeyResult(wanted, live[n].value, file, live[n].why) for n, wanted in request.profile.items()}
-
-
-def parse_profile(keys: Mapping[str, object]) -> tuple[dict[str, str], dict[str, str]]:
-    """Normalised value by key, and what is wrong by key."""
-    profile: dict[str, str] = {}
-    mistakes: dict[str, str] = {}
-    seen: dict[str, str] = {}
-    for name, value in keys.items():
-        twin = seen.setdefault(key_path(name), name)
-        if not KEY.match(name):
-            mistakes[name] = KEY_ALLOWED
-        elif twin != name:
-            mistakes[name] = f"is {twin} in another spelling: keep one of them"
-        elif isinstance(value, bool):
-            mistakes[name] = f"{str(value).lower()} is not {int(value)}: write 1 or 0"
-        elif isinstance(value, int) or (isinstance(value, str) and VALUE.match(value.strip(" \t"))):
-            profile[name] = normalise(str(value))
+def judge(
+    request: Request, todo: Plan, live: Mapping[str, Reading], after: State, before: State
+) -> dict[str, KeyResult]:
+    """The result per key: those that are given back, the profile's, and the least values."""
+    ours, keys = str(request.path), {}
+    for name, value in todo.back.items():
+        reading = after.live[name]
+        if value is None or reading.value is None:  # not known, or not there any more
+            keys[name] = KeyResult("", live[name].value, "", "left", "")
         else:
-            mistakes[name] = VALUE_ALLOWED
-    return profile, mistakes
+            keys[name] = KeyResult(value, live[name].value, "", reading.status or "given back", reading.why)
+    for name in (*request.profile, *request.least):
+        reading, boot = after.live[name], before.boot
+        if name not in todo.sets:
+            other = boot.other(name)
+            least = request.least[name]
+            status = "unneeded" if reading.value is None else reading.status or "enough"
+            why = "" if status in FINE else reading.why
+            keys[name] = KeyResult(least, live[name].value, other.file if other else "", status, why)
+            continue
+        wanted = todo.sets[name]
+        overridden = _overridden(name, wanted, boot, ours)
+        status = reading.status or ("overridden" if overridden else "applied")
+        why = "; ".join(filter(None, [reading.why, overridden]))
+        keys[name] = KeyResult(wanted, live[name].value, ours, status, why)
+    return keys
 
 
-def normalise(value: str) -> str:
-    """The kernel parts the numbers of one key by tabs, people by blanks: `1024\\t65023` is `1024 65023`."""
-    return " ".join(value.split())
+def _raise(profile: dict[str, str], least: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str], tuple[str, ...]]:
+    """The profile with each value that is less than its least one raised to it, the least values of other keys, and
+    what was raised."""
+    spelt, raised, rest, notes = {dotted(name): name for name in profile}, dict(profile), {}, []
+    for name, value in least.items():
+        if name not in spelt:
+            rest[name] = value
+        elif not covers(name, profile[spelt[name]], value):
+            raised[spelt[name]] = join(name, profile[spelt[name]], value)
+            if name != RESERVED_PORTS:
+                asked = f"{spelt[name]} = {profile[spelt[name]]}"
+                notes.append(f"{asked} is less than the sidecar's maxconn needs: {value} is set instead")
+    return raised, rest, tuple(notes)
 
 
-def key_path(name: str) -> str:
-    """A key's path below /proc/sys, by the rule of sysctl.d(5).
-
-    If the first separator is a dot, dots and slashes change places (`net.ipv4.conf.eth0/100.forwarding`);
-    if it is a slash, the name is the path (`net/ipv4/conf/eth0.100/forwarding`).
-    """
-    separator = re.search(r"[./]", name)
-    return name if separator and separator.group() == "/" else name.translate(str.maketrans("./", "/."))
-
-
-def render(profile: Mapping[str, str]) -> str:
-    """The file: all keys in the profile's order, also those this kernel lacks (another may be booted)."""
-    return HEADER + "".join(f"{name} = {value}\n" for name, value in profile.items())
+def _floor(name: str, before: State, already: Collection[str]) -> str | None:
+    """What the host would have of a key by itself; None if that is not known."""
+    other = before.boot.other(name)
+    if other:
+        return other.value
+    if dotted(name) in before.kept:
+        return before.kept[dotted(name)]
+    return None if dotted(name) in already else before.live[name].value
 
 
-def show_difference(path: Path, before: State, after: State) -> list[dict[str, str]]:
-    """Ansible's `diff`: the file's lines, then the live keys (and the file's mode)."""
+def _targets(request: Request, todo: Plan, live: Mapping[str, Reading]) -> dict[str, str]:
+    """The keys that are to be set now, and to what."""
+    targets = {}
+    for name, reading in live.items():
+        wanted = todo.back[name] if name in todo.back else todo.sets.get(name)
+        if name in request.least:
+            least = request.least[name]
+            wanted = reading.value if covers(name, reading.value, least) else join(name, reading.value, wanted or least)
+        if not reading.why and wanted is not None and reading.value != wanted:
+            targets[name] = wanted
+    return targets
+
+
+def _overridden(name: str, wanted: str, boot: Boot, ours: str) -> str:
+    """Who sets a key otherwise at the next boot, whatever is live now; empty if nobody does."""
+    line = boot.after.get(dotted(name))
+    if boot.mask:
+        return f"no boot reads {ours}, because {boot.mask} stands before it"
+    if line is None or (line.value is not None and same(name, line.value, wanted)):
+        return ""
+    return f"overridden from the next boot on by {line}: {'takes it back' if line.value is None else line.value}"
+
+
+def _notes(todo: Plan, before: State) -> list[str]:
+    """What an operator would want to know though nothing is wrong."""
+    notes = []
+    for name, value in todo.sets.items():
+        line = before.boot.before.get(dotted(name))
+        if line and line.value and line.value.isdigit() and value.isdigit() and int(line.value) > int(value):
+            notes.append(f"{name} = {value} is less than the {line.value} of {line}, which it overrides")
+    unknown = [name for name, value in todo.back.items() if value is None]
+    if unknown:
+        notes.append(f"What {', '.join(unknown)} was is not known: the kernel's own value comes with the next boot")
+    return notes
+
+
+def _tcp_memory(request: Request, kernel: Kernel) -> TcpMemory | None:
+    if not request.maxconn:
+        return None
+    spelt = {dotted(name): value for name, value in request.profile.items()}
+    rmem, wmem = (spelt.get(f"net.ipv4.tcp_{m}mem") or kernel.read(f"net.ipv4.tcp_{m}mem").value or "" for m in "rw")
+    page = os.sysconf("SC_PAGE_SIZE")
+    return tcp_memory(request.maxconn, rmem, wmem, kernel.read("net.ipv4.tcp_mem").value, kernel.memory(), page)
+
+
+def show_difference(before: State, after: State) -> list[dict[str, str]]:
+    """Ansible's `diff`: the lines of each file, then the live keys (and a file's mode)."""
 
     def live(state: State) -> str:
-        mode = [] if state.mode is None else [f"mode of {path} = {state.mode:04o}"]
-        return "".join(f"{line}\n" for line in mode + [f"{n} = {r.value}" for n, r in state.live.items() if r.value])
+        modes = [f"mode of {path} = {file[1]:04o}" for path, file in state.files.items() if file]
+        return "".join(f"{line}\n" for line in modes + [f"{n} = {r.value}" for n, r in state.live.items() if r.value])
 
-    pairs = [(str(path), before.text, after.text), ("live", live(before), live(after))]
+    pairs = [(path, (file or ("", 0))[0], (after.files[path] or ("", 0))[0]) for path, file in before.files.items()]
+    pairs.append(("live", live(before), live(after)))
     return [{"before_header": h, "after_header": h, "before": b, "after": a} for h, b, a in pairs if b != a]
-
-
-def describe(error: OSError) -> str:
-    return f"{errno.errorcode.get(error.errno or 0, 'error')}: {error.strerror}"
 
 
 def as_dicts(keys: Mapping[str, KeyResult]) -> dict[str, dict[str, Any]]:
