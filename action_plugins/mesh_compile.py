@@ -16,7 +16,7 @@ from ansible.utils.display import Display
 if str(Path(__file__).resolve().parents[1] / "module_utils") not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from ansible.module_utils.hamesh.build import write_build
+from ansible.module_utils.hamesh.build import kernels, write_build
 from ansible.module_utils.hamesh.compiler import HOST_VARIABLES, MeshError, compile_mesh
 from ansible.module_utils.hamesh.render import load_template, render
 from ansible.module_utils.hamesh.review import review
@@ -63,6 +63,7 @@ class ActionModule(ActionBase):
             "sidecars": sorted(mesh.sidecars),
             "services": sorted(mesh.services),
             "generations": {host: one.generation for host, one in rendered.items()},
+            "kernels": kernels(mesh),
             "errors": [],
             "seconds": round(time.monotonic() - started, 3),
         }

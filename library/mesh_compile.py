@@ -53,6 +53,14 @@ generations:
   description: The generation of each sidecar's configuration, by host.
   type: dict
   returned: success
+kernels:
+  description:
+    - What the kernel of each host must allow for, by host, as role C(kernel_network) sees to. The C(ports) at which its
+      services and its sidecar listen, the sidecar's C(maxconn), and the C(backlog) of its listeners. Hosts that neither
+      serve nor call anything are left out.
+  type: dict
+  returned: success
+  sample: {web1: {ports: [8081, 8082], maxconn: 4096, backlog: 4096}}
 errors:
   description: One message for each mistake, saying where it is, what is there and what is allowed.
   type: list

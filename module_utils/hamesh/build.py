@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from .model import Mesh
 from .render import Rendered
@@ -53,6 +53,27 @@ def describe(mesh: Mesh, rendered: Mapping[str, Rendered]) -> dict[str, Any]:
             for host, sidecar in mesh.sidecars.items()
         },
     }
+
+
+def kernels(mesh: Mesh) -> dict[str, dict[str, Any]]:
+    """What each host's kernel must allow for, in one pass: the `ports` at which its services and its sidecar listen,
+    the sidecar's `maxconn`, and how many connections may wait at one of its listeners, its `backlog`."""
+    ports: dict[str, set[int]] = {}
+    for service in mesh.services.values():
+        for backend in mesh.pools[service.pool]:
+            ports.setdefault(backend.name, set()).update({service.port, service.check.port or service.port})
+    found = {host: {"ports": [], "maxconn": 0, "backlog": 0} for host in ports}
+    for host, sidecar in mesh.sidecars.items():
+        ports.setdefault(host, set()).update(listener.service.local_port for listener in sidecar.listeners)
+        backlog = max(_backlog(listener.service.extra, sidecar.maxconn) for listener in sidecar.listeners)
+        found[host] = {"ports": [], "maxconn": sidecar.maxconn, "backlog": backlog}
+    return {host: {**found[host], "ports": sorted(some)} for host, some in ports.items()}
+
+
+def _backlog(extra: Sequence[str], maxconn: int) -> int:
+    """How many connections wait at a listener: what its own lines say, else its maxconn (HAProxy's `backlog`)."""
+    said = {words[0]: int(words[1]) for words in map(str.split, extra) if len(words) == 2 and words[1].isdigit()}
+    return said.get("backlog") or said.get("maxconn") or maxconn
 
 
 def _earlier(directory: Path) -> list[str]:
