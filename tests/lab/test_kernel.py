@@ -111,7 +111,9 @@ def test_what_is_said_of_the_next_boot_is_what_systemd_does(host):
 
 
 @pytest.mark.parametrize("host", RELEASES)
-def test_without_the_reservation_a_connection_takes_a_listeners_port_and_with_it_none_does(index, host, put_back):
+def test_without_the_reservation_a_connection_takes_a_listeners_port_and_with_it_none_does(
+    index, results, host, put_back
+):
     """The range is narrowed to the listeners' ports and a few more, so that it happens now and not some day: of 64,000
     ports, each of these is as likely to be taken as any other."""
     ports = sorted(port for _, port in services_of(index, host).values() if port < 8100)

@@ -192,7 +192,7 @@ def test_the_tracking_table_is_raised_where_connections_are_tracked_and_its_modu
 @pytest.mark.parametrize(
     ("maxconn", "tcp_mem", "guest", "said"),
     [
-        (4096, "9000 12000 18000", 768 << 20, "less than the 96 MiB which the smallest buffers need"),
+        (4096, "9000 12000 18000", 768 << 20, "less than the 96 MiB of the smallest buffers"),
         (1000, "9000 12000 18000", 768 << 20, ""),
         (4096, "100000 200000 400000", GIB, "TCP can take more than all memory"),
         (10, "100000 200000 400000", GIB, ""),  # thirty sockets cannot take that much
