@@ -47,8 +47,8 @@ class TcpMemory:
             return f"{figures}: TCP can take more than all memory; lower net.ipv4.tcp_mem, or the sidecar's maxconn"
         if self.least > self.limit:
             return (
-                f"{figures}: that is less than the {_mib(self.least)} of the smallest buffers, and connections stall if "
-                "all carry data; lower the sidecar's maxconn, or give the host more memory"
+                f"{figures}: that is less than the {_mib(self.least)} of the smallest buffers, and connections stall "
+                "if all carry data; lower the sidecar's maxconn, or give the host more memory"
             )
         return ""
 
