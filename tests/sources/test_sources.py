@@ -13,7 +13,7 @@ import tarfile
 import time
 
 import pytest
-from lab import LONG, ROOT, Requests, mesh, module, playbook, services_of, shell
+from lab import ROOT, Requests, mesh, module, playbook, services_of, shell
 from test_apply import HOSTS, compiled, everywhere
 
 BINARY = "/usr/sbin/haproxy"
@@ -180,7 +180,6 @@ def test_a_build_for_releases_without_a_master_forks_and_is_reloaded_without_los
     assert run.code == 0, run.output
 
 
-@pytest.mark.skipif(not LONG, reason="an hour's worth of compiling: LONG=1")
 @pytest.mark.parametrize("host", [host for host in HOSTS if host != BUILDER])
 def test_each_release_builds_its_own_source(host, source_of, calling):
     settings = source_of(host)
@@ -191,7 +190,6 @@ def test_each_release_builds_its_own_source(host, source_of, calling):
     assert failed == {host: 0}
 
 
-@pytest.mark.skipif(not LONG, reason="an hour's worth of compiling: LONG=1")
 def test_an_old_source_is_built_with_a_new_compiler(built, calling):
     with calling("own release to an older one, built", ["web2"]) as failed:
         run = deploy(["web2"], **built[0])
