@@ -5,7 +5,7 @@ PACKAGES := python3-venv openssh-client iproute2 iptables podman crun netavark m
 PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PATH ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help demo test lint unit fuzz lab soak faults kvm mutate clean
+.PHONY: help demo test lint unit fuzz lab soak sources faults kvm mutate clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-7s %s\n", $$1, $$2}' Makefile
