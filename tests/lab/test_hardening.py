@@ -6,11 +6,11 @@ import contextlib
 import re
 import shlex
 
-import pytest
 from lab import ask, module, playbook, services_of, shell
-from test_apply import FILE, WAYS, compiled, everywhere, nothing_changes, other, running
+from test_apply import FILE, HOSTS, WAYS, compiled, everywhere, generation, nothing_changes, once, other, running
 
 DROP_IN = "/etc/systemd/system/haproxy.service.d/60-hamesh.conf"
+ROLLOUT = "playbooks/deploy-sidecars.yml"
 MOST = 1.5  # exposure as systemd-analyze has it, from 0 to 10; Debian's unit alone has 9.6
 # What a fleet ran before its sidecars had a user of their own.
 ROOTS = "user haproxy\n    group haproxy\n    daemon"
@@ -78,18 +78,16 @@ def test_it_reloads_restarts_stops_and_starts(host, index):
         ("haproxy_reload", {"restart": True}, "restart"),
         ("haproxy_apply", {"content": compiled(host)}, "start"),
     ]
-    for name, arguments, method in steps:
-        if method == "start":
-            shell(host, "systemctl stop haproxy; test ! -e /run/haproxy")
-        with nothing_changes(host, index) if method != "start" else contextlib.nullcontext():
+    with nothing_changes(host, index):
+        for name, arguments, method in steps:
+            if method == "start":
+                shell(host, "systemctl stop haproxy; test ! -e /run/haproxy")
             result = module(host, name, **arguments).result(host)
             assert (result["changed"], result["method"]) == (True, method), result
-        assert (processes(host), shell(host, binds), failed(host, index)) == (CONFINED, before, {})
-        # The master process answers at its own socket, with the worker that serves.
-        pid = module(host, "haproxy_info").result(host)["info"]["Pid"]
-        assert re.search(rf"^{pid}\s+worker", shell(host, f"python3 -c {shlex.quote(MASTER)}"), re.MULTILINE)
-    with nothing_changes(host, index):
-        pass
+            assert (processes(host), shell(host, binds), failed(host, index)) == (CONFINED, before, {})
+            # The master process answers at its own socket, with the worker that serves.
+            pid = module(host, "haproxy_info").result(host)["info"]["Pid"]
+            assert re.search(rf"^{pid}\s+worker", shell(host, f"python3 -c {shlex.quote(MASTER)}"), re.MULTILINE)
 
 
 @everywhere
@@ -105,41 +103,46 @@ def test_regular_expressions_compile_which_needs_memory_that_is_written_and_run(
 
 
 @contextlib.contextmanager
-def as_it_was(host):
-    """A sidecar as earlier releases left it: its master is root's, and its file names the user of the worker."""
-    text = compiled(host)
-    old = text.replace("daemon", ROOTS, 1).replace(text.split("description hamesh ")[1].split()[0], "0" * 12, 1)
-    shell(host, f"cat >{DROP_IN}; systemctl daemon-reload", LIMITS)
-    shell(host, f"cat >{FILE}; chmod 0644 {FILE}; chmod 0755 /etc/haproxy; systemctl restart haproxy", old)
+def as_they_were(*hosts):
+    """Sidecars as earlier releases left them: their masters are root's, and their files name the user of the worker."""
+    for host in hosts:
+        text = compiled(host)
+        old = text.replace("daemon", ROOTS, 1).replace(generation(host), "0" * 12, 1)
+        shell(host, f"cat >{DROP_IN}; systemctl daemon-reload", LIMITS)
+        shell(host, f"cat >{FILE}; chmod 0644 {FILE}; chmod 0755 /etc/haproxy; systemctl restart haproxy", old)
+        kept = module(host, "haproxy_apply", content=old).result(host)  # and a copy is kept
+        assert (kept["method"], {user for user, *_ in processes(host)}) == ("none", {"root", "haproxy"}), kept
     try:
-        assert module(host, "haproxy_apply", content=old).result(host)["method"] == "none"  # and a copy is kept
-        yield old
+        yield
     finally:
-        assert playbook("site.yml").code == 0
+        mended = playbook(ROLLOUT, "--limit", ",".join(hosts))
+        assert mended.code == 0, mended.output
 
 
-@everywhere
-def test_a_sidecar_that_root_had_started_moves_and_goes_back_and_forth(host, index):
-    with as_it_was(host):
-        assert {user for user, *_ in processes(host)} == {"root", "haproxy"}
-        moved = playbook("site.yml", "--limit", host)
-        applied = next(one for one in reversed(moved.results[host]) if one.get("previous") and one["changed"])
-        assert (moved.code, applied["method"], applied["previous"]) == (0, "restart", "0" * 12), moved.output
-        assert (processes(host), failed(host, index)) == (CONFINED, {})
-        again = playbook("site.yml", "--limit", host)
-        assert (again.code, again.changed) == (0, set()), again.output
+def test_sidecars_that_root_had_started_move_and_go_back_and_forth(index):
+    def roll(name):
+        run = playbook(name, "--limit", ",".join(HOSTS))
+        assert run.code == 0, run.output
+        for host in HOSTS:
+            assert (processes(host), failed(host, index)) == (CONFINED, {}), host
+        return run
+
+    with as_they_were(*HOSTS):
+        moved = roll(ROLLOUT)
+        for host in HOSTS:
+            applied = next(one for one in reversed(moved.results[host]) if one.get("previous") and one["changed"])
+            assert (applied["method"], applied["previous"]) == ("restart", "0" * 12), applied
+        assert roll(ROLLOUT).changed == set()
+        roll("playbooks/roll-back.yml")
         # What ran before says `user haproxy`, which this user is already.
-        back = playbook("playbooks/roll-back.yml", "--limit", host)
-        assert (back.code, running(host)) == (0, "0" * 12), back.output
-        assert (processes(host), failed(host, index)) == (CONFINED, {})
-        forth = playbook("site.yml", "--limit", host)
-        assert (forth.code, processes(host), failed(host, index)) == (0, CONFINED, {}), forth.output
+        assert {host: running(host) for host in HOSTS} == dict.fromkeys(HOSTS, "0" * 12)
 
 
-@pytest.mark.parametrize("host", ["web1"])
+@once
 def test_root_s_process_is_never_given_a_file_without_a_user(host, index):
-    with as_it_was(host):
-        shell(host, f"printf '[Service]\\nUser=haproxy\\n' >>{DROP_IN}; systemctl daemon-reload")  # a run killed here
+    ours = shell(host, f"cat {DROP_IN}")
+    with as_they_were(host):
+        shell(host, f"cat >{DROP_IN}; systemctl daemon-reload", ours)  # a run was killed here
         result = module(host, "haproxy_apply", content=compiled(host)).result(host)
         assert (result["changed"], result["method"]) == (True, "restart"), result
         assert {user for user, *_ in processes(host)} == {"haproxy"}

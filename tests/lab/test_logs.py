@@ -9,7 +9,7 @@ import uuid
 
 import pytest
 from lab import hosts, playbook, shell
-from test_apply import everywhere
+from test_apply import HOSTS, everywhere
 
 ROLE = "playbooks/keep-logs.yml"
 LOG = "/var/log/haproxy.log"
@@ -48,23 +48,26 @@ def request(host):
     return name
 
 
-def burst(host, lines, length):
-    shell(host, f"python3 - {lines} {length}", BURST)
+def burst(lines, length):
+    for host in HOSTS:
+        shell(host, f"python3 - {lines} {length}", BURST)
     time.sleep(3)
 
 
 @contextlib.contextmanager
-def bounds(host, **given):
+def bounds(**given):
     """Other bounds for a while."""
+    limit = ("--limit", ",".join(HOSTS))
     extra = [word for name, value in given.items() for word in ("-e", f"observability_log_{name}={value}")]
-    run = playbook(ROLE, "--limit", host, *extra)
-    assert (run.code, run.changed) == (0, {host}), run.output
+    run = playbook(ROLE, *limit, *extra)
+    assert (run.code, run.changed) == (0, {*HOSTS}), run.output
     try:
         yield
     finally:
-        assert playbook(ROLE, "--limit", host).code == 0
-        again = playbook(ROLE, "--limit", host)
-        assert (again.code, again.changed) == (0, set()), again.output
+        mended = playbook(ROLE, *limit)
+        assert mended.code == 0, mended.output
+    again = playbook(ROLE, *limit)
+    assert (again.code, again.changed) == (0, set()), again.output
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -136,26 +139,26 @@ def test_the_log_goes_on_after_what_takes_it_was_restarted(host):
         assert arrives(host, request(host)), unit
 
 
-@everywhere
-def test_a_burst_is_cut_to_the_rate(host, capsys):
-    with bounds(host, rate=100):
-        burst(host, 20_000, 200)
-        kept = len(logged(host, ": burst ")) if has_rsyslog(host) else len(logged(host, "burst "))
-        with capsys.disabled():
-            print(f"\n{host}: of 20000 lines at once {kept} were kept", end=" ")
-        seconds = 4  # that sending them may take
-        assert 100 <= kept <= 100 * seconds * (1 if has_rsyslog(host) else 6)
-        assert arrives(host, request(host))
+def test_a_burst_is_cut_to_the_rate(capsys):
+    seconds = 4  # that sending the lines may take
+    with bounds(rate=100):
+        burst(20_000, 200)
+        for host in HOSTS:
+            kept = len(logged(host, ": burst " if has_rsyslog(host) else "burst "))
+            with capsys.disabled():
+                print(f"\n{host}: of 20000 lines at once {kept} were kept", end=" ")
+            assert 100 <= kept <= 100 * seconds * (1 if has_rsyslog(host) else 6), host
+            assert arrives(host, request(host)), host
 
 
-@everywhere
-def test_the_log_takes_no_more_room_than_it_may(host, capsys):
-    with bounds(host, rate=100_000, size=16):
+def test_the_log_takes_no_more_room_than_it_may(capsys):
+    with bounds(rate=100_000, size=16):
         for _ in range(5):
-            burst(host, 20_000, 1000)  # 20 MB
-        where = f"{LOG}*" if has_rsyslog(host) else "/var/log/journal/*.haproxy"
-        taken = sum(int(line.split()[0]) for line in shell(host, f"du -sk {where}").splitlines()) / 1024
-        with capsys.disabled():
-            print(f"\n{host}: of 95 MiB of lines {taken:.1f} MiB are kept", end=" ")
-        assert 4 < taken <= 17
-        assert arrives(host, request(host))
+            burst(20_000, 1000)  # 20 MB
+        for host in HOSTS:
+            where = f"{LOG}*" if has_rsyslog(host) else "/var/log/journal/*.haproxy"
+            taken = sum(int(line.split()[0]) for line in shell(host, f"du -sk {where}").splitlines()) / 1024
+            with capsys.disabled():
+                print(f"\n{host}: of 95 MiB of lines {taken:.1f} MiB are kept", end=" ")
+            assert 4 < taken <= 17, host
+            assert arrives(host, request(host)), host
