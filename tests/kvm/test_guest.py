@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import yaml
-from conftest import GUEST, TABLE, TOLD, Row, kernel_says
+from conftest import GUEST, TABLE, TOLD, Row, guest_says, live_keys
+from kernel_keys import PROFILE, accounted, in_force
 from lab import ROOT, ask, mesh, playbook, services_of, shell
 
 BUILD = ROOT / "build/kvm"
@@ -17,12 +17,12 @@ def ask_everything():
     return ask(GUEST, services, REQUESTS), {service: {f"{service}@{GUEST}": REQUESTS} for service in services}
 
 
-def test_every_key_is_applied(profile, live):
-    assert {name: key["why"] for name, key in profile.items() if key["why"]} == {}
-    assert live == {name: key["live"] for name, key in profile.items()}
-    declared = yaml.safe_load((ROOT / "roles/kernel_network/defaults/main.yml").read_text())["kernel_network_sysctl"]
-    assert "net.core.netdev_max_backlog" in declared  # which no container has
-    assert {name: live[name] for name in declared} == {name: str(value) for name, value in declared.items()}
+def test_every_key_is_applied(result, live):
+    assert "net.core.netdev_max_backlog" in PROFILE  # which no container has
+    accounted(result)
+    assert result["keys"]["net.netfilter.nf_conntrack_max"]["status"] == "applied"
+    assert {name: live[name] for name in PROFILE} == {name: str(value) for name, value in PROFILE.items()}
+    in_force(result, guest_says)
 
 
 def test_its_own_requests_are_answered_through_its_sidecar():
@@ -30,11 +30,12 @@ def test_its_own_requests_are_answered_through_its_sidecar():
     assert answers == wanted
 
 
-def test_every_key_is_still_there_after_a_reboot(profile, live, rebooted):
+def test_every_key_is_still_there_after_a_reboot(result, live, rebooted):
     assert rebooted.after != rebooted.before
-    again = kernel_says(list(profile))
-    TABLE.rows += [Row(name, key["wanted"], live[name], again[name]) for name, key in profile.items()]
+    again = live_keys(live)
+    TABLE.rows += [Row(name, key["wanted"], live[name], again[name]) for name, key in result["keys"].items()]
     assert again == live
+    in_force(result, guest_says)
 
 
 def test_the_sidecar_serves_after_the_reboot(rebooted):

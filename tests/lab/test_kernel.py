@@ -8,12 +8,10 @@ import shlex
 from pathlib import Path
 
 import pytest
-import yaml
-from kernel_keys import CONTAINER_LACKS, FILE, accounted, in_force
-from lab import ROOT, module, playbook, reboot, services_of, shell
+from kernel_keys import CONTAINER_LACKS, FILE, PROFILE, accounted, in_force
+from lab import module, playbook, reboot, services_of, shell
 
 RELEASES = ("media1", "web1", "web2")  # Debian 11, 12 and 13
-PROFILE = yaml.safe_load((ROOT / "roles/kernel_network/defaults/main.yml").read_text())["kernel_network_sysctl"]
 TAKE = Path(__file__).with_name("take_ports.py").read_text()
 RANGE, RESERVED = "net.ipv4.ip_local_port_range", "net.ipv4.ip_local_reserved_ports"
 
@@ -44,7 +42,7 @@ def put_back():
 
 @pytest.mark.parametrize("host", RELEASES)
 def test_every_key_is_accounted_for_and_in_force(results, host):
-    accounted(results[host], PROFILE, CONTAINER_LACKS)
+    accounted(results[host], CONTAINER_LACKS)
     in_force(results[host], lambda command: shell(host, command))
 
 
