@@ -113,7 +113,7 @@ def test_without_the_reservation_a_connection_takes_a_listeners_port_and_with_it
     """The range is narrowed to the listeners' ports and a few more, so that it happens now and not some day: of 64,000
     ports, each of these is as likely to be taken as any other."""
     for host in RELEASES:
-        ports = sorted(port for _, port in services_of(index, host).values() if port < 8100)
+        ports = sorted(port for _, port in services_of(index, host).values() if 8080 < port < 8100)
         with stolen(host, ports[0], ports[-1] + 4) as take:
             without = take(ports, "")
             with_it = take(ports, shell(host, f"sed -n 's/^{RESERVED} = //p' {FILE}").strip())
@@ -129,7 +129,7 @@ def stolen(host, first, last):
     """While its sidecar is down, a host has only these ports for outgoing connections: `take(ports, reserved)` opens as
     many as it can. The kernel gives a connection only a port that no socket has, and those that the sidecar closed keep
     theirs for a minute."""
-    idle = f"ss -Htan 'sport >= :{first} and sport <= :{last}'"
+    idle = f"ss -Htn state connected 'sport >= :{first} and sport <= :{last}'"
     free = f'ss -K state time-wait >/dev/null; for i in $(seq 90); do [ -z "$({idle})" ] && exit; sleep 1; done; exit 1'
 
     def take(ports, reserved):
