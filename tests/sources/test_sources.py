@@ -22,6 +22,28 @@ RATE = 40  # requests a second
 PACK = "sed -n 's/^deb /deb-src /p' /etc/apt/sources.list >/etc/apt/sources.list.d/lab-source.list"
 GET = "apt-get update -qq && cd $(mktemp -d) && apt-get source -qq --download-only --tar-only haproxy >/dev/null 2>&1"
 
+# A repository with the distribution's HAProxy under a version of its own; says the key that has signed it.
+SIGN = """
+set -e
+export DEBIAN_FRONTEND=noninteractive GNUPGHOME=$(mktemp -d)
+apt-get update -qq
+apt-get install -qq -y --no-install-recommends apt-utils gpg gpg-agent >/dev/null
+rm -rf /srv/lab
+mkdir /srv/lab
+cd /srv/lab
+apt-get download -qq haproxy
+dpkg-deb -R haproxy_*.deb tree
+rm haproxy_*.deb
+sed -i 's/^Version: .*/&+lab1/' tree/DEBIAN/control
+dpkg-deb -b tree . >/dev/null
+rm -r tree
+apt-ftparchive packages . >Packages
+apt-ftparchive release . >$GNUPGHOME/Release
+gpg --batch --quiet --passphrase '' --quick-generate-key lab default default never
+gpg --batch --quiet --clearsign --output InRelease $GNUPGHOME/Release
+gpg --armor --export lab
+"""
+
 
 def deploy(hosts, *arguments, **settings):
     """Roll out on some hosts, with the HAProxy that settings say."""
@@ -195,6 +217,48 @@ def test_an_old_source_is_built_with_a_new_compiler(built, calling):
         run = deploy(["web2"], **built[0])
     assert run.code == 0, run.output
     assert failed == {"web2": 0}
+
+
+def test_a_host_without_the_package_gets_a_build_and_the_package_later(archive):
+    purge = "DEBIAN_FRONTEND=noninteractive apt-get purge -qq -y haproxy >/dev/null"
+    shell("web1", f"{purge}; test ! -e {BINARY}; ! id haproxy 2>/dev/null || userdel haproxy; rm -rf /etc/haproxy")
+    run = deploy(["web1"], **archive)
+    assert run.code == 0, run.output
+    assert version("web1").startswith(archive["haproxy_version"] + "-")
+    again = deploy(["web1"], **archive)
+    assert (again.code, again.changed) == (0, set()), again.output
+    run = deploy(["web1"])
+    assert run.code == 0, run.output
+    assert "deb" in version("web1")
+
+
+def test_a_package_comes_from_a_repository_that_its_key_has_signed_and_stays_at_its_version(tmp_path, calling):
+    host = BUILDER
+    before = shell(host, "dpkg-query -W -f '${Version}' haproxy")
+    key = tmp_path / "lab.asc"
+    key.write_text(shell(host, SIGN))
+    settings = {
+        "haproxy_version": f"{before}+lab1",
+        "haproxy_repository": "file:/srv/lab ./",
+        "haproxy_repository_key": str(key),
+    }
+    try:
+        with calling("package to a package from another repository", [host]) as there:
+            run = deploy([host], **settings)
+        assert run.code == 0, run.output
+        assert shell(host, "dpkg-query -W -f '${Version}' haproxy") == f"{before}+lab1"
+        assert shell(host, f"cat /proc/$(pgrep -ox haproxy)/exe | cmp - {BINARY}") == ""
+        again = deploy([host], **settings)
+        assert (again.code, again.changed) == (0, set()), again.output
+        assert shell(host, "apt-mark showhold").split() == ["haproxy"]
+        with calling("and back", [host]) as back:
+            run = deploy([host], haproxy_version=before)
+        assert run.code == 0, run.output
+        assert shell(host, "dpkg-query -W -f '${Version}' haproxy") == before
+        assert "hamesh-haproxy.list" not in shell(host, "ls /etc/apt/sources.list.d")
+        assert there == back == {host: 0}
+    finally:
+        shell(host, "apt-mark unhold haproxy; rm -rf /srv/lab /etc/apt/*/hamesh-haproxy.*; apt-get update -qq")
 
 
 # --- what goes wrong
