@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import IO, Iterator
@@ -122,7 +123,8 @@ def _opened(url: str, timeout: float) -> IO[bytes]:
         opened: IO[bytes] = urllib.request.urlopen(url, timeout=timeout)  # noqa: S310  recipe.mistakes knows the schemes
         return opened
     except (OSError, ValueError, http.client.HTTPException) as error:
-        why = getattr(error, "strerror", "") or error
+        reason = error.reason if type(error) is urllib.error.URLError else error
+        why = getattr(reason, "strerror", "") or reason
         raise ArtifactError(
             f"{url} cannot be had: {why}. Make it reachable from the controller, or put the file there and give its "
             "path as haproxy_url. No host was touched."

@@ -45,7 +45,7 @@ class Program:
         """The file that is wanted, wherever it stands now."""
         if self.wanted != PACKAGE:
             return f"{self.wanted}/haproxy"
-        return str(self.diverted if self.before != PACKAGE else self.path)
+        return str(self._package())
 
     @property
     def differs(self) -> bool:
@@ -53,7 +53,7 @@ class Program:
         if self.wanted != self.before:
             return True
         if self.wanted == PACKAGE:
-            return self.diverted.exists() or self._is_ours()
+            return self.diverted.exists() or self._is_ours() or self._is_diverted()
         return self._unit_text() != self._unit_of(self.wanted)
 
     def fault(self, info: Mapping[str, str]) -> str:
@@ -68,14 +68,17 @@ class Program:
     def put(self, target: str) -> None:
         """Have one of them started from now on. Raises OSError."""
         self.touched = True
+        package = self._package()
         if target == PACKAGE:
-            self._divert("--remove")
-            if self.path.is_symlink() and self.diverted.exists():
-                self.diverted.replace(self.path)
-            elif self.diverted.exists():
+            if package.exists():
+                package.replace(self.path)
+            elif package != self.path:
+                self.path.unlink()  # there was none
+            with contextlib.suppress(FileNotFoundError):
                 self.diverted.unlink()  # a killed run's
+            self._divert("--remove")
         else:
-            if self.path.is_file() and not self.path.is_symlink():
+            if package == self.path and package.is_file() and not package.is_symlink():
                 with contextlib.suppress(FileNotFoundError):
                     self.diverted.unlink()
                 os.link(str(self.path), str(self.diverted))
@@ -114,6 +117,11 @@ class Program:
                 return str(target.parent)
         return PACKAGE
 
+    def _package(self) -> Path:
+        """Where the package's HAProxy is. While it is diverted, dpkg installs it there, whatever takes its place."""
+        aside = self._found() != PACKAGE or (self.diverted.exists() and self._is_diverted())
+        return self.diverted if aside else self.path
+
     def _unit_text(self) -> str:
         return read_text(self.unit_file) if self.unit_file.exists() else ""
 
@@ -122,6 +130,10 @@ class Program:
 
     def _is_ours(self) -> bool:
         return self._unit_text().startswith(MARK)
+
+    def _is_diverted(self) -> bool:
+        done = run(["dpkg-divert", "--list", str(self.path)], self.unit.timeout)
+        return not done.code and bool(done.output.strip())
 
     def _divert(self, verb: str) -> None:
         command = ["dpkg-divert", "--local", "--no-rename", "--divert", str(self.diverted), verb, str(self.path)]

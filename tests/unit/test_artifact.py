@@ -85,7 +85,7 @@ def test_what_has_another_checksum_is_not_opened_and_not_kept(tmp_path, monkeypa
     ("url", "says"),
     [
         ("{served}/none.tgz", "HTTP Error 404"),
-        ("http://127.0.0.1:1/a.tgz", "http://127.0.0.1:1/a.tgz cannot be had: .*Connection refused"),
+        ("http://127.0.0.1:1/a.tgz", "http://127.0.0.1:1/a.tgz cannot be had: Connection refused\\."),
         ("{directory}/none.tgz", "No such file"),
         ("file://{directory}/none.tgz", "No such file"),
         ("http://[", "cannot be had"),

@@ -45,6 +45,8 @@ class Host:
 
     def run(self, command, timeout):
         self.step()
+        if command[:2] == ["dpkg-divert", "--list"]:
+            return Finished(0, "local diversion of haproxy\n" if self.diverts else "")
         if command[0] == "dpkg-divert":
             self.diverts = "--add" in command
         else:
@@ -113,11 +115,34 @@ def test_a_package_that_was_upgraded_meanwhile_is_what_comes_back(host):
     assert host.starts()[0] == "the package's new one"
 
 
+@pytest.mark.parametrize("aim", [PACKAGE, "2.2"])
+def test_a_file_that_somebody_put_in_place_of_a_build_does_not_cost_the_package(host, aim):
+    put(host, host.build("2.2"))
+    host.binary.unlink()
+    host.binary.write_text("somebody's")
+    assert host.program(PACKAGE).executable == f"{host.binary}.distrib"
+    put(host, aim if aim == PACKAGE else host.build(aim))
+    assert host.starts()[0] == ("the package's" if aim == PACKAGE else aim)
+    put(host, PACKAGE)
+    assert (host.starts()[0], host.diverts) == ("the package's", False)
+
+
 def test_a_build_needs_no_package(host):
     host.binary.unlink()
-    put(host, host.build("2.2"))
+    for name in ("2.2", "3.0"):
+        program = put(host, host.build(name))
+        assert host.starts()[0] == name
+        assert not (host.binary.parent / "haproxy.distrib").exists()
+    assert host.program(PACKAGE).executable == f"{host.binary}.distrib"  # which is said to be not installed
+    program.put_back()
     assert host.starts()[0] == "2.2"
-    assert not (host.binary.parent / "haproxy.distrib").exists()
+
+
+def test_where_there_was_none_there_is_none_after_going_back(host):
+    host.binary.unlink()
+    put(host, host.build("2.2")).put_back()
+    assert not host.binary.is_symlink()
+    assert not host.program(PACKAGE).differs
 
 
 @pytest.mark.parametrize("start", [PACKAGE, "2.2"])
