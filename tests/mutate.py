@@ -311,6 +311,55 @@ MUTATIONS = [
         "        if False:\n",
         "tests/unit/test_proof.py",
     ),
+    Mutation(
+        "a package's HAProxy is lost where another file took the build's place",
+        f"{HAMESH}/program.py",
+        "        aside = self._found() != PACKAGE or (self.diverted.exists() and self._is_diverted())\n",
+        "        aside = self._found() != PACKAGE\n",
+        "tests/unit/test_program.py",
+    ),
+    Mutation(
+        "one kernel key that is refused keeps the next from being set",
+        f"{HAMESH}/kernel.py",
+        "                refused[due] = found\n",
+        "                return observe(request, kernel)\n",
+        "tests/unit/test_kernel.py",
+    ),
+    Mutation(
+        "what keys were is not kept before they are set",
+        f"{HAMESH}/kernel.py",
+        "        store: render_kept(kept),\n",
+        "        store: None,\n",
+        "tests/unit/test_kernel_undo.py",
+    ),
+    Mutation(
+        "nobody notices who sets a key otherwise at boot",
+        f"{HAMESH}/kernel.py",
+        "        overridden = _overridden(name, wanted, boot, ours)\n",
+        '        overridden = ""\n',
+        "tests/unit/test_kernel_boot.py",
+    ),
+    Mutation(
+        "the ports of listeners are not reserved",
+        f"{HAMESH}/kernel_needs.py",
+        "    keys = {RESERVED_PORTS: render_ports(ports)} if ports else {}\n",
+        "    keys = {}\n",
+        "tests/lab/test_kernel.py -k reserves_the_ports",
+    ),
+    Mutation(
+        "credentials may stand in extra lines",
+        f"{HAMESH}/kinds.py",
+        "    if proof:\n",
+        "    if False:\n",
+        "tests/unit/test_kinds.py",
+    ),
+    Mutation(
+        "root's process is reloaded where the unit has a user",
+        f"{HAMESH}/transaction.py",
+        '        if show.get("User") and ',
+        "        if False and ",
+        "tests/lab/test_hardening.py -k root_s_process",
+    ),
 ]
 
 
