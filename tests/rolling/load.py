@@ -69,7 +69,7 @@ class Client(NamedTuple):
 
 
 EACH = 1000  # requests of one run of a client that is not steady
-ENOUGH = 60  # seconds for them: redis-benchmark can spin for ever when it loses its connections
+ENOUGH = 30  # seconds for them: redis-benchmark can spin for ever when it loses its connections
 WRK = f"wrk -t1 -c32 -d{LONGEST} --timeout 10s -s count.lua"
 CLIENTS = (
     Client(
