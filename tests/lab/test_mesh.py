@@ -89,7 +89,7 @@ def test_limit_renders_the_same_bytes_as_a_full_run(index, tmp_path):
         assert path.read_bytes() == (tmp_path / path.relative_to(ROOT / "build/mesh")).read_bytes()
 
 
-def test_a_host_that_joins_a_pool_changes_its_consumers_and_nobody_else(restored):
+def test_a_host_that_joins_a_pool_changes_its_consumers_and_keeps_its_port_free_and_nobody_else(restored):
     newcomer = {"ansible_host": "10.77.0.19", "lab_image": "bookworm", "mesh_zone": "oslo_a"}
     apart = changed_inventory(lambda groups, _: groups["data"]["hosts"].update(data3=newcomer))
     joined = changed_inventory(
@@ -102,7 +102,7 @@ def test_a_host_that_joins_a_pool_changes_its_consumers_and_nobody_else(restored
         assert playbook("site.yml", inventory=apart).changed == {"data3"}  # its kernel is tuned, it is in no pool
         run = playbook("site.yml", inventory=joined)
         assert run.code == 0, run.output
-        assert run.changed == {"web1", "web2", "media1", "media2"}
+        assert run.changed == {"data3", "web1", "web2", "media1", "media2"}
         again = playbook("site.yml", inventory=joined)
         assert (again.code, again.changed) == (0, set())
         answers = ask("web1", {"search": ("http", 8086)}, requests=40)["search"]
