@@ -133,7 +133,7 @@ class Program:
 
     def _is_diverted(self) -> bool:
         done = run(["dpkg-divert", "--list", str(self.path)], self.unit.timeout)
-        return not done.code and bool(done.output.strip())
+        return not done.code and str(self.diverted) in done.output.split()  # and not somebody's, to elsewhere
 
     def _divert(self, verb: str) -> None:
         command = ["dpkg-divert", "--local", "--no-rename", "--divert", str(self.diverted), verb, str(self.path)]

@@ -24,6 +24,7 @@ class Host:
         self.binary, self.units = root / "haproxy", root / "units"
         self.builds = root / "opt"
         self.told, self.diverts, self.left = [], False, 10**6
+        self.diverted_to = f"{self.binary}.distrib"
         self.units.mkdir()
         self.binary.write_text("the package's")
         for name in ("2.2", "3.0"):
@@ -46,7 +47,7 @@ class Host:
     def run(self, command, timeout):
         self.step()
         if command[:2] == ["dpkg-divert", "--list"]:
-            return Finished(0, "local diversion of haproxy\n" if self.diverts else "")
+            return Finished(0, f"local diversion of {self.binary} to {self.diverted_to}\n" if self.diverts else "")
         if command[0] == "dpkg-divert":
             self.diverts = "--add" in command
         else:
@@ -136,6 +137,13 @@ def test_a_build_needs_no_package(host):
     assert host.program(PACKAGE).executable == f"{host.binary}.distrib"  # which is said to be not installed
     program.put_back()
     assert host.starts()[0] == "2.2"
+
+
+def test_what_somebody_else_has_diverted_to_elsewhere_is_left_alone(host):
+    host.diverts, host.diverted_to = True, f"{host.binary}.real"
+    assert not host.program(PACKAGE).differs
+    put(host, PACKAGE)
+    assert host.diverts
 
 
 def test_where_there_was_none_there_is_none_after_going_back(host):
