@@ -105,7 +105,8 @@ class ActionModule(ActionBase):
         }
 
     def end(self) -> dict[str, Any]:
-        found = view.faults(self.fleet, self.hosts, view.read_seen(self.given["before"]), self.answers)
+        before = view.read_seen(self.given["before"])
+        found = view.faults(self.fleet, self.hosts, before, self.answers, self.given["allow_shrink"])
         if found:
             raise RolloutError(["The fleet does not see this wave as it was before.", *found])
         return {}

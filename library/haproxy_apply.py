@@ -9,11 +9,12 @@ short_description: Make a host's HAProxy run a configuration, or leave it as it 
 description:
   - Checks the text with the host's own binary (exit code and output), for ports that others hold and for pools that
     would shrink, swaps the file atomically, reloads through systemd, and proves over the stats socket that the
-    process runs this generation, that each listener answers, and that of the servers that were up in each pool
-    C(min_ready) are up again once health checks have asked them.
+    process runs this generation, that each listener answers, and that of each pool that had a server up C(min_ready)
+    are up once health checks have asked them, whether they were in the pool before or not. A pool that has no server up
+    and had none is a warning.
   - Keeps a copy of what it proved to run, and of the five before, in I(path).generations.
-  - Weights and maintenance that an operator set at run time are set again in the new process, for servers whose line is
-    the same.
+  - Weights, drains and maintenance that an operator set at run time are set again in the new process, whatever else of
+    the server's line has changed. Only where the text changes that very property does the text win.
   - Where the proof fails, the previous file is put back, the process is proven to run it, and the module fails with the
     reason.
   - Asks the process even where the file is right already, so a reload that an earlier run lost is made up for.
@@ -147,6 +148,18 @@ differs:
 rolled_back:
   description: Whether the previous file had to be put back.
   type: bool
+  returned: always
+kept:
+  description:
+    - What an operator set at run time and the new process has again, as C(POOL/SERVER) with C(maintenance), C(drain),
+      C(ready) or C(weight N). In check mode, what it would have; each is a warning then.
+  type: list
+  elements: str
+  returned: always
+overridden:
+  description: What an operator set at run time and the new process does not have, with the reason. Each is a warning.
+  type: list
+  elements: str
   returned: always
 errors:
   description: What makes the configuration unfit, each with line, text, why and the first release that rejects it.

@@ -8,8 +8,8 @@ module: haproxy_reload
 short_description: Reload or restart a host's HAProxy, and prove that it serves
 description:
   - Checks the file that is on disk with the host's own binary, reloads in the best way that the host has, and proves
-    over the stats socket that a new process runs that file, that each listener answers, and that of the servers that
-    were up in each pool C(min_ready) are up again. Where the proof fails, what ran before is put back.
+    over the stats socket that a new process runs that file, that each listener answers, and that of each pool that had
+    a server up C(min_ready) are up again. Where the proof fails, what ran before is put back.
   - Weights and maintenance that an operator set at run time are set again in the new process.
   - It reloads each time it runs. To have a host run what it should, and reload only where that is needed, see
     M(haproxy_apply).
@@ -118,6 +118,16 @@ pools:
 rolled_back:
   description: Whether another file had to be put in place of the one on disk.
   type: bool
+  returned: always
+kept:
+  description: What an operator set at run time and the new process has again, see M(haproxy_apply).
+  type: list
+  elements: str
+  returned: always
+overridden:
+  description: What an operator set at run time and the new process does not have, with the reason.
+  type: list
+  elements: str
   returned: always
 errors:
   description: What makes the file unfit, each with line, text, why and the first release that rejects it.

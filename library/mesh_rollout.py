@@ -68,7 +68,7 @@ options:
     type: bool
     default: false
   allow_shrink:
-    description: Services that need not keep their C(min_ready).
+    description: Services that need not keep their C(min_ready), for V(plan), V(begin) and V(end).
     type: list
     elements: str
     default: []

@@ -7,8 +7,9 @@ counts; one without an answer has no vote. Nothing here contacts anybody.
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Mapping, NamedTuple, Sequence
+from typing import Any, Collection, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
+from .proof import MIN_READY, at_least
 from .runtime import is_out, is_up
 from .waves import Policy, Pool, RolloutError, in_the_way, plan_waves
 
@@ -212,12 +213,15 @@ def _is_out(answers: Answers, place: str) -> bool:
     return sum(votes) * 2 > len(votes)
 
 
-def faults(fleet: Fleet, wave: Sequence[str], before: Answers, after: Answers) -> list[str]:
+def faults(
+    fleet: Fleet, wave: Sequence[str], before: Answers, after: Answers, allow_shrink: Sequence[str] = ()
+) -> list[str]:
     """What a wave has done to the fleet's view: one message each. Empty: nothing.
 
     The wave's backends that were up must be seen up by a quorum, of others where there are any. And the
-    wave's own sidecars must see up what they saw up before, unless the others do not see it either: then
-    it is not their doing. What is out of service on purpose is nobody's fault.
+    wave's own sidecars must see up what they saw up before, and min_ready of each pool that had a server up
+    before, whoever is in it now, unless the others do not see it either: then it is not their doing. What is
+    out of service on purpose is nobody's fault.
     """
     own = set(wave)
     others = {host: sights for host, sights in after.items() if host not in own}
@@ -239,13 +243,41 @@ def faults(fleet: Fleet, wave: Sequence[str], before: Answers, after: Answers) -
             for place, sight in before.get(host, {}).items()
             if sight.up and _is_lost(after.get(host, {}), place) and _judged(others, place) is not False
         ]
-        if lost and host not in after:
+        if lost and not after.get(host):
             found.append(f"the sidecar of {host} could be asked before, and cannot be now")
         elif lost:
             seen = ", ".join(f"{place} {after[host][place].status}" for place in lost[:3])
             more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
             found.append(f"the sidecar of {host} saw these up before, and does not now: {seen}{more}")
+        if host in after:
+            passed = {*allow_shrink, *(place.split("/", 1)[0] for place in lost)}
+            found += _weak(fleet, host, before.get(host, {}), after[host], others, passed)
     return found
+
+
+def _weak(
+    fleet: Fleet,
+    host: str,
+    before: Mapping[str, Sight],
+    after: Mapping[str, Sight],
+    others: Answers,
+    passed: Collection[str],
+) -> Iterator[str]:
+    """The pools that had a server up in a host's sidecar and have fewer than min_ready up now, but for those that are
+    passed over: see Configuration.weak, which says the same on the host itself, right after the change."""
+    for service in sorted({place.split("/", 1)[0] for place, sight in before.items() if sight.up} - {*passed}):
+        ready = [place for place, sight in after.items() if place.startswith(f"{service}/") and not sight.out]
+        were_up = [place for place, sight in before.items() if place.startswith(f"{service}/") and sight.up]
+        joined = [place for place in ready if place not in before]
+        least = at_least(len(ready), fleet.min_ready.get(service, MIN_READY), len(were_up) + len(joined))
+        serving = [place for place in ready if after[place].up]
+        elsewhere = [place for place in ready if place not in serving and _judged(others, place) is False]
+        if ready and len(serving) + len(elsewhere) < least:
+            down = ", ".join(f"{place} {after[place].status}" for place in ready if place not in serving)
+            yield (
+                f"pool {service} has {len(serving)} servers up in the sidecar of {host}, of {len(were_up)} that were, "
+                f"and its min_ready asks for {least}; down: {down}"
+            )
 
 
 def _is_lost(sights: Mapping[str, Sight], place: str) -> bool:

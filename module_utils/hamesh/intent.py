@@ -2,9 +2,9 @@
 
 A process that is reloaded starts from its file: a server that somebody had drained by hand would take
 requests again. So what differs from the file is read before, written down in case this run is killed,
-and set again in the new process, for servers whose line is the same; where the line has changed, what
-the inventory says wins. All of it with commands that 1.4 has, except `drain`, which only a process
-that knows it can have been told.
+and set again in the new process, by pool and name, whatever else of the server's line has changed. Only
+where the inventory has changed that very property, its state or its weight, does the inventory win. All
+of it with commands that 1.4 has, except `drain`, which only a process that knows it can have been told.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from .proof import ANSWER, Configuration, ServerLine
 from .runtime import RuntimeFailure, ask, show_stat
 
 COMMANDS = {"maint": "disable server {}", "ready": "enable server {}", "drain": "set server {} state drain"}
+NAMES = {"maint": "maintenance", "ready": "ready", "drain": "drain"}
 
 
 class Intent(NamedTuple):
@@ -28,6 +29,11 @@ class Intent(NamedTuple):
     words: tuple[str, ...]
     weight: int | None
     state: str
+
+    def __str__(self) -> str:
+        drained = self.weight == 0 and not self.state
+        weight = "" if self.weight is None or drained else f"weight {self.weight}"
+        return ", ".join(filter(None, [NAMES.get(self.state, "drain" if drained else ""), weight]))
 
 
 def read(configuration: Configuration) -> dict[str, Intent]:
@@ -51,15 +57,40 @@ def _state(line: ServerLine, status: str, weight: int) -> str:
     return "drain" if status.startswith("DRAIN") and weight else ""
 
 
-def kept(intents: dict[str, Intent], configuration: Configuration) -> dict[str, Intent]:
-    """Those whose server has the same line in a configuration."""
-    lines = configuration.servers
-    return {name: intent for name, intent in intents.items() if name in lines and lines[name].words == intent.words}
+def carry(intents: dict[str, Intent], configuration: Configuration) -> dict[str, Intent]:
+    """Return what is to be set again in a process that runs a configuration, by server, with the line that it has
+    there. A weight of zero is how a server is drained, so it goes with the state and not with the weight."""
+    lines, carried = configuration.servers, {}
+    for name, intent in intents.items():
+        if name in lines:
+            line, before = lines[name], ServerLine(intent.words)
+            keeps_state, keeps_weight = line.state == before.state, line.weight == before.weight
+            weight = intent.weight if (keeps_weight if intent.weight else keeps_state) else None
+            kept = Intent(line.words, weight, intent.state if keeps_state else "")
+            if kept.weight is not None or kept.state:
+                carried[name] = kept
+    return carried
+
+
+def overridden(intents: dict[str, Intent], configuration: Configuration) -> list[str]:
+    """Return what is not set again, one sentence for each server, with the reason."""
+    lines, carried, found = configuration.servers, carry(intents, configuration), []
+    for name, intent in sorted(intents.items()):
+        kept = carried.get(name, Intent((), None, ""))
+        gone = Intent((), intent.weight if kept.weight is None else None, intent.state if not kept.state else "")
+        if name not in lines:
+            found.append(f"{name}: {intent}, set at run time, ends: the inventory has no such server now")
+        elif gone.weight is not None or gone.state:
+            changed = "state" if lines[name].state != ServerLine(intent.words).state else "weight"
+            found.append(
+                f"{name}: {gone}, set at run time, is overridden: the inventory changed the server's {changed}"
+            )
+    return found
 
 
 def restore(intents: dict[str, Intent], configuration: Configuration) -> list[str]:
     """Set them again in the process that runs a configuration. Says what it did not take."""
-    wanted = kept(intents, configuration)
+    wanted = carry(intents, configuration)
     try:
         refused = [
             f"'{command}' was answered with '{said}'"

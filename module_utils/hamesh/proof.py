@@ -18,7 +18,7 @@ Rows = List[Dict[str, str]]  # of show stat
 
 
 class ServerLine(NamedTuple):
-    """A server as the configuration has it: all words of its line, and whether it takes requests."""
+    """A server as the configuration has it: all words of its line, and what they say of its state and weight."""
 
     words: tuple[str, ...]
 
@@ -27,9 +27,18 @@ class ServerLine(NamedTuple):
         return "disabled" in self.words[3:]
 
     @property
+    def weight(self) -> str:
+        """The word behind `weight`; "" where the line has none, which is HAProxy's 1."""
+        return dict(zip(self.words[3:], self.words[4:])).get("weight", "")
+
+    @property
+    def state(self) -> str:
+        """mesh_state of the inventory as the line has it: maint, drain or ready."""
+        return "maint" if self.disabled else "drain" if self.weight == "0" else "ready"
+
+    @property
     def ready(self) -> bool:
-        words = self.words
-        return not self.disabled and ("weight", "0") not in zip(words[3:], words[4:])
+        return self.state == "ready"
 
 
 class Configuration:
@@ -97,32 +106,62 @@ class Configuration:
                 )
         return found
 
-    def weak(self, were_up: dict[str, set[str]], allowed: Sequence[str], trusting: bool) -> list[str]:
-        """Pools with fewer servers up than min_ready of those that were up before and are still to be ready. A server
-        that was not checked yet is up for HAProxy; here only where this is trusting."""
-        try:
-            now = up(runtime.show_stat(self.socket, ANSWER), trusting)
-        except RuntimeFailure as failure:
-            return [str(failure)]
-        shares = {section.name: _min_ready(section) for section in self.sections}
-        ready = {name for name, server in self.servers.items() if server.ready}
-        found = []
-        for pool in sorted(set(were_up) & set(shares) - set(allowed)):
-            were = {server for server in were_up[pool] if f"{pool}/{server}" in ready}
-            least = _least(len(were), shares[pool]) if were else 0
-            if len(now.get(pool, ())) < least:
-                found.append(
-                    f"pool {pool} has {len(now.get(pool, ()))} servers up, of {len(were)} that were, and its min_ready "
-                    f"of {shares[pool]:g} asks for {least}; down: {', '.join(sorted(were - now.get(pool, set())))}"
+    def weak(self, before: Rows, now: Rows, allowed: Sequence[str], trusting: bool) -> dict[str, str]:
+        """Return the pools that had a server up before and now fewer than min_ready asks, with a message each.
+
+        before, now: show stat of the old process and of the one that runs this. min_ready is a share of the servers
+        that this wants ready, whether they were there before or not. No more are asked for than were up before and
+        have joined since: a server that was down already need not come up. A server that was not checked yet is up
+        for HAProxy; here only where this is trusting.
+        """
+        were_up, up_now, known = up(before), up(now, trusting), members(before)
+        found = {}
+        for pool, ready in self._ready_servers().items():
+            if not ready or pool not in were_up or pool in allowed:
+                continue
+            joined = ready - known[pool]
+            least = at_least(len(ready), self.shares[pool], len(were_up[pool]) + len(joined))
+            serving = up_now.get(pool, set())
+            if len(serving) < least:
+                found[pool] = (
+                    f"pool {pool} has {len(serving)} servers up, of {len(were_up[pool])} that were, and its min_ready "
+                    f"of {self.shares[pool]:g} asks for {least}; down: {', '.join(sorted(ready - serving))}"
                 )
         return found
 
+    def down(self, now: Rows, trusting: bool) -> list[str]:
+        """Return the pools that are to have ready servers and have none up."""
+        up_now = up(now, trusting)
+        return [pool for pool, ready in self._ready_servers().items() if ready and not up_now.get(pool)]
+
     def _ready(self) -> dict[str, int]:
         """How many servers take requests, by proxy."""
-        count = {section.name: 0 for section in self.sections if section.kind in ("listen", "backend")}
+        return {pool: len(ready) for pool, ready in self._ready_servers().items()}
+
+    def _ready_servers(self) -> dict[str, set[str]]:
+        """The servers that are to take requests, by proxy."""
+        ready: dict[str, set[str]] = {
+            section.name: set() for section in self.sections if section.kind in ("listen", "backend")
+        }
         for name, server in self.servers.items():
-            count[name.split("/")[0]] += server.ready
-        return count
+            pool, _, label = name.partition("/")
+            if server.ready:
+                ready[pool].add(label)
+        return ready
+
+
+def members(rows: Rows) -> dict[str, set[str]]:
+    """Return all servers of show stat, by pool."""
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        if row["svname"] not in ("FRONTEND", "BACKEND"):
+            found.setdefault(row["pxname"], set()).add(row["svname"])
+    return found
+
+
+def unchecked(rows: Rows) -> set[str]:
+    """Return the pools with a server that a health check has not asked yet: "* INI" while the first is under way."""
+    return {row["pxname"] for row in rows if row.get("check_status", "").endswith("INI")}
 
 
 def up(rows: Rows, trusting: bool = False) -> dict[str, set[str]]:
@@ -133,6 +172,12 @@ def up(rows: Rows, trusting: bool = False) -> dict[str, set[str]]:
         if row["svname"] not in ("FRONTEND", "BACKEND") and runtime.takes_requests(row) and checked:
             found.setdefault(row["pxname"], set()).add(row["svname"])
     return found
+
+
+def at_least(ready: int, share: float, able: int) -> int:
+    """Return how many servers of a pool must be up: min_ready of those that are to be ready, no more than are able
+    to be up, and never none."""
+    return max(1, min(_least(ready, share), able))
 
 
 def _least(count: int, share: float) -> int:

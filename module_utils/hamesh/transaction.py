@@ -25,7 +25,7 @@ from .host import Finished, Unit, cannot_bind, listening
 from .intent import Intent, Unfinished
 from .lock import RECORDS, Held, exclusive
 from .program import BUILDS, Program
-from .proof import ANSWER, Configuration, up
+from .proof import ANSWER, Configuration, Rows, unchecked
 from .runtime import RuntimeFailure
 
 POLL = 0.05  # seconds between two looks at a process that is coming up
@@ -72,6 +72,8 @@ class Outcome:
     old_processes: list[dict[str, int]] = field(default_factory=list)
     pools: dict[str, dict[str, Any]] = field(default_factory=dict)
     rolled_back: bool = False
+    kept: list[str] = field(default_factory=list)
+    overridden: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     errors: list[dict[str, Any]] = field(default_factory=list)
     diff: dict[str, str] = field(default_factory=dict)
@@ -106,7 +108,7 @@ class Snapshot:
     description: str  # of the process
     pid: int  # 0 where it runs and does not answer, too
     info: dict[str, str]  # what it says of itself, nothing where it does not answer
-    up: dict[str, set[str]]  # the servers that take requests, by pool
+    rows: Rows  # its `show stat`, nothing where it does not answer
 
     @property
     def active(self) -> bool:
@@ -173,7 +175,9 @@ class Transaction:
         outcome.changed = stale or bool(faults) or killed is not None
         if killed and killed.pid != before.pid:
             self.intents = killed.intents  # a run that was killed had reloaded, and did not set them again
-        if outcome.changed and not self.dry_run:
+        if outcome.changed and self.dry_run:
+            self._foresee_intents(before)
+        elif outcome.changed:
             self._change(before, same_file, stale or bool(faults))
         elif not self.dry_run:
             self._keep(wanted)
@@ -225,15 +229,15 @@ class Transaction:
         file = Configuration(read_text(self.path)) if self.path.exists() else None
         state = self.unit.properties("ActiveState").get("ActiveState", "")
         info: dict[str, str] = {}
-        serving: dict[str, set[str]] = {}
+        rows: Rows = []
         sockets = [one.socket for one in (self.wanted, file, *(kept.configuration for kept in self.kept)) if one]
         for path in dict.fromkeys(filter(None, sockets)):
             if state in RUNNING and not info:
                 with contextlib.suppress(RuntimeFailure):
                     info = runtime.show_info(path, ANSWER)
-                    serving = up(runtime.show_stat(path, ANSWER))
+                    rows = runtime.show_stat(path, ANSWER)
         pid = int(info.get("Pid", "0") or "0")
-        return Snapshot(file, state, info.get("description", ""), pid, info, serving)
+        return Snapshot(file, state, info.get("description", ""), pid, info, rows)
 
     def _running(self, before: Snapshot) -> Configuration | None:
         """The text of what the process says it runs, where this host has it."""
@@ -350,6 +354,22 @@ class Transaction:
             )
         self.unfinished.save(self.intents, before.pid)
 
+    def _foresee_intents(self, before: Snapshot) -> None:
+        """Say what a change would make of what an operator set."""
+        running = self._running(before)
+        if before.active and running:
+            try:
+                self.intents = {**self.intents, **intent.read(running)}
+            except RuntimeFailure as failure:
+                self.outcome.warnings.append(f"what was set at run time cannot be read: {failure}")
+        self._report_intents(self.wanted)
+        self.outcome.warnings += [f"{line}, set at run time, is kept" for line in self.outcome.kept]
+
+    def _report_intents(self, text: Configuration) -> None:
+        self.outcome.kept = [f"{name}: {one}" for name, one in sorted(intent.carry(self.intents, text).items())]
+        self.outcome.overridden = intent.overridden(self.intents, text)
+        self.outcome.warnings += self.outcome.overridden
+
     def _finish(self, text: Configuration) -> str:
         """Give the new process what an operator had set, keep a copy of its file, and be done. Says what the
         process does not take: then the next run tries again."""
@@ -359,11 +379,7 @@ class Transaction:
                 f"weights and states set by hand could not be set again: {'; '.join(refused)}. "
                 "Run this again, or set them by hand"
             )
-        gone = sorted(set(self.intents) - set(intent.kept(self.intents, text)))
-        if gone:
-            self.outcome.warnings.append(
-                f"weights and states set by hand are gone where the inventory changed the server: {', '.join(gone)}"
-            )
+        self._report_intents(text)
         self._keep(text)
         self.unfinished.forget()
         return ""
@@ -414,9 +430,34 @@ class Transaction:
         if faults or going_back:
             return acted, faults
         intent.restore(self.intents, text)  # at once: meanwhile it sends requests to whom an operator has drained
+        return acted, self._await_pools(text, before, deadline)
+
+    def _await_pools(self, text: Configuration, before: Snapshot, deadline: float) -> list[str]:
+        """Wait until health checks say that the pools are as they should be: SETTLE seconds, and longer, until the
+        deadline, only for servers that no check has asked yet. Returns what is wrong, and warns of pools that have no
+        server up and had none."""
         settled = min(deadline, time.monotonic() + SETTLE)
-        faults = _wait(lambda: text.weak(before.up, self.request.allow_shrink, trusting=False), settled)
-        return acted, faults and text.weak(before.up, self.request.allow_shrink, trusting=True)
+        known = {row["pxname"] for row in before.rows}
+        allowed = self.request.allow_shrink
+        while True:
+            try:
+                rows = runtime.show_stat(text.socket, ANSWER)
+            except RuntimeFailure as failure:
+                if time.monotonic() < settled:
+                    time.sleep(POLL)
+                    continue
+                return [str(failure)]
+            pending = {*text.weak(before.rows, rows, allowed, False), *(set(text.down(rows, False)) - known)}
+            if not pending or time.monotonic() >= (deadline if pending & unchecked(rows) else settled):
+                break
+            time.sleep(POLL)
+        weak = text.weak(before.rows, rows, allowed, trusting=True)
+        for pool in text.down(rows, trusting=True) if not weak else ():
+            self.outcome.warnings.append(
+                f"pool {pool} {'has' if pool in known else 'is new here and has'} no server up: its callers get errors "
+                "until a health check passes there"
+            )
+        return list(weak.values())
 
     def _roll_back(self, before: Snapshot, acted: Finished, reason: str) -> ApplyError:
         """Put the host back to what it ran, prove it, and say what went wrong."""

@@ -217,6 +217,42 @@ def test_what_was_set_by_hand_survives_a_reload_and_a_roll_back(host, index):
         pass
 
 
+def edited(host, pool, server, old, new):
+    """The host's configuration with one thing changed in one server's line."""
+    head, _, rest = other(host).partition(f"\nlisten {pool}\n")
+    lines = [line.replace(old, new) if line.split()[:2] == ["server", server] else line for line in rest.split("\n")]
+    assert lines != rest.split("\n")
+    return "\n".join([f"{head}\nlisten {pool}", *lines])
+
+
+@everywhere
+def test_a_drain_survives_an_edit_of_its_server_unless_that_is_of_its_state(host, index):
+    pool, (first, second) = first_pool(host, index)
+    drained = {"backend": [first], "pools": [pool], "state": "maint", "wait": 5}
+    assert module(host, "haproxy_server", **drained).result(host)["changed"] is True
+    try:
+        text = edited(host, pool, first, "inter 2000", "inter 3333")
+        for mode in [["--check"], []]:
+            result = module(host, "haproxy_apply", *mode, content=text).result(host)
+            assert (result["kept"], result["overridden"]) == ([f"{pool}/{first}: maintenance"], []), result
+            said = f"{pool}/{first}: maintenance, set at run time, is kept"
+            assert (said in result.get("warnings", [])) is bool(mode)
+        states = servers(host, pool)
+        assert (states[first][1], states[second][1]) == ("MAINT", "UP")
+        text = edited(host, pool, first, "weight 100", "weight 0")  # as mesh_state: drain makes it
+        result = module(host, "haproxy_apply", "--check", content=text).result(host)
+        assert result["kept"] == []
+        assert result["overridden"] == [
+            f"{pool}/{first}: maintenance, set at run time, is overridden: the inventory changed the server's state"
+        ]
+        assert servers(host, pool) == states
+    finally:
+        module(host, "haproxy_server", backend=[first], pools=[pool], state="ready")
+        module(host, "haproxy_apply", content=compiled(host))
+    with nothing_changes(host, index):
+        pass
+
+
 @once
 def test_a_pool_that_would_shrink_is_refused_unless_it_is_named(host, index):
     pool, _ = first_pool(host, index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 
 from lab import module, shell
@@ -73,6 +74,29 @@ def test_a_generation_whose_checks_all_fail_is_rolled_back(host, index):
         result = module(host, "haproxy_apply", content=blind).result(host)
         assert (result.get("failed"), result["rolled_back"]) == (True, True), result
         assert "has 0 servers up, of 2 that were, and its min_ready of 0.5 asks for 1" in result["msg"]
+
+
+@everywhere
+def test_a_pool_whose_members_are_all_new_and_do_not_work_is_rolled_back(host, index):
+    head, _, last = other(host).partition("\nlisten page_cache\n")
+    moved = re.sub(r"server data(\d) \S+", r"server new\1 127.0.0.1:9", last)
+    text = f"{head}\nlisten page_cache\n{moved}"
+    with nothing_changes(host, index):
+        result = module(host, "haproxy_apply", content=text).result(host)
+        assert (result.get("failed"), result["rolled_back"]) == (True, True), result
+        told = "pool page_cache has 0 servers up, of 2 that were, and its min_ready of 0.5 asks for 1; down: new1, new2"
+        assert told in result["msg"]
+
+
+@once
+def test_a_new_pool_without_a_server_that_is_up_is_a_warning_that_names_it(host, index):
+    fresh = "\nlisten fresh\n    mode tcp\n    bind 127.0.0.1:9999\n    server a 127.0.0.1:9 check inter 500\n"
+    try:
+        result = module(host, "haproxy_apply", content=other(host, fresh)).result(host)
+        assert (result.get("failed", False), result["method"]) == (False, WAYS[host]), result
+        assert "pool fresh is new here and has no server up" in " ".join(result["warnings"])
+    finally:
+        module(host, "haproxy_apply", content=compiled(host))
 
 
 @once

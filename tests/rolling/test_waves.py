@@ -7,7 +7,7 @@ import time
 
 import pytest
 from conftest import apply
-from lab import INVENTORY, ROOT, Run, at_terminal, changed_inventory, module, playbook, port_held, shell, start
+from lab import INVENTORY, ROOT, Run, ask, at_terminal, changed_inventory, module, playbook, port_held, shell, start
 
 SIDECARS = ("web1", "web2", "media1", "media2", "user1", "user2")
 # The canary; then its own hypervisor and one after the other, in the order of their first hosts in the inventory.
@@ -89,15 +89,19 @@ def test_check_mode_shows_every_wave_and_changes_nothing(untouched):
         assert len(shown) == 1, host
 
 
-def test_a_canary_whose_checks_all_fail_goes_back_and_nobody_else_is_touched(untouched):
-    """The host notices by itself, as half of the pool is less than min_ready."""
-    bad = {"path": "/health", "expect": 404}
-    run = playbook("site.yml", inventory=changed_inventory(lambda _, each: each["user_profile"].update(check=bad)))
+def test_a_pool_moved_to_hosts_where_nothing_listens_goes_back_at_the_canary(untouched):
+    """No member of the pool is in both generations, so what was up before says nothing of those that are new."""
+    moved = {"media1": {}, "media2": {}}
+    inventory = changed_inventory(lambda groups, _: groups["comment"].update(hosts=moved))
+    run = playbook(DEPLOY, inventory=inventory)
     assert run.code != 0
     assert announced(run) == ["web1"]
+    assert "pool comment has 0 servers up, of 2 that were, and its min_ready of 0.5 asks for 1" in run.output
     assert "The rollout stopped in wave 1 of" in run.output
     assert "-e rollout_from=web1" in run.output
     assert run.changed == set()
+    answers = ask("web1", {"comment": ("http", 8085)}, requests=20)["comment"]
+    assert set(answers) == {"comment@data1", "comment@data2"}
 
 
 def test_a_canary_that_sees_less_than_the_others_goes_back_and_nobody_else_is_touched(untouched):

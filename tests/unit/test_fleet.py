@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from ansible.module_utils.hamesh.fleet import (
+    Sight,
     announce,
     drains,
     faults,
@@ -264,10 +265,45 @@ def test_what_must_be_up_again_is_the_wave_for_others_and_all_for_itself():
             ["the sidecar of user1 could be asked before, and cannot be now"],
             id="its own sidecar is silent",
         ),
+        pytest.param(
+            said(web1={}, user1={}),
+            {**said(web1={}), "user1": {}},
+            ["the sidecar of user1 could be asked before, and cannot be now"],
+            id="its own sidecar says nothing of its servers",
+        ),
     ],
 )
 def test_a_wave_is_judged_by_what_was_up_before(before, after, told):
     assert faults(FLEET, ["user1"], before, after) == told
+
+
+def replaced(**servers):
+    """What the wave's sidecar sees of pool `files` once others serve it; `files` is called by user1."""
+    return {"user1": {f"files/{name}": Sight(*sight) for name, sight in servers.items()}}
+
+
+@pytest.mark.parametrize(
+    ("after", "allowed", "least"),
+    [
+        pytest.param(replaced(data1=UP, data2=UP), [], None, id="all members replaced"),
+        pytest.param(replaced(data1=DOWN, data2=DOWN), [], 1, id="all members replaced by some that do not work"),
+        pytest.param(replaced(data1=DOWN, data2=DOWN), ["files"], None, id="the pool is named in mesh_allow_shrink"),
+        pytest.param(replaced(data1=UP, data2=DOWN), [], None, id="half of them is min_ready"),
+        pytest.param(replaced(data1=UP, data2=DOWN, data3=DOWN), [], 2, id="a third of them is less"),
+        pytest.param(replaced(data1=MAINT, data2=DRAINED), [], None, id="out of service on purpose"),
+        pytest.param({"user1": {"mail/mail1": Sight(*UP)}}, [], None, id="the sidecar does not call it now"),
+    ],
+)
+def test_a_pool_that_was_up_is_up_whoever_is_in_it_now(after, allowed, least):
+    found = faults(FLEET, ["user1"], said(user1={}), after, allowed)
+    assert [message.split(" asks for ")[1][0] for message in found] == ([str(least)] if least else [])
+
+
+def test_a_pool_that_the_others_see_down_too_is_not_the_waves_doing():
+    before = said(user1={"files/media2": DOWN}, web1={})
+    here = replaced(media2=DOWN)
+    assert len(faults(FLEET, ["user1"], before, {**here, **said(web1={})})) == 1
+    assert faults(FLEET, ["user1"], before, {**here, **said(web1={"files/media2": DOWN})}) == []
 
 
 def test_the_votes_of_changed_sidecars_do_not_outweigh_the_others():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from ansible.module_utils.hamesh import intent
 from ansible.module_utils.hamesh.intent import Intent, Unfinished
@@ -60,15 +62,51 @@ def test_drain_is_kept_apart_from_a_weight_of_zero(start):
     assert new.servers["app/a"]["drain"] is True
 
 
-def test_where_the_line_changed_the_inventory_wins(start):
+def carried(before, weight, state, after):
+    """What is set again of an intent where a server's line changes: weight and state, and what is said of the rest."""
+    line = Configuration(f"listen app\n    server a 10.0.0.1:80 {before}\n").servers["app/a"]
+    found = {"app/a": Intent(line.words, weight, state)}
+    new = Configuration(f"listen app\n    server {after}\n")
+    return [one[1:] for one in intent.carry(found, new).values()], intent.overridden(found, new)
+
+
+@pytest.mark.parametrize(
+    ("before", "weight", "state", "after", "kept", "told"),
+    [
+        # Whatever else of the line changes, address and checks among it, what an operator set stays.
+        ("weight 100", 0, "", "a 10.9.9.9:81 weight 100 check inter 3333", (0, ""), ""),
+        ("weight 100", None, "maint", "a 10.9.9.9:81 weight 100 check inter 3333", (None, "maint"), ""),
+        ("weight 100", 30, "drain", "a 10.9.9.9:81 weight 100 maxconn 9", (30, "drain"), ""),
+        ("weight 100 disabled", None, "ready", "a 10.9.9.9:81 weight 100 disabled", (None, "ready"), ""),
+        # A new weight is no word about a drain, nor a new state about a weight.
+        ("weight 100", 0, "", "a 10.0.0.1:80 weight 50", (0, ""), ""),
+        ("weight 100", None, "maint", "a 10.0.0.1:80 weight 50", (None, "maint"), ""),
+        ("weight 100", 30, "", "a 10.0.0.1:80 weight 100 disabled", (30, ""), ""),
+        # The inventory changes that very property.
+        ("weight 100", 30, "", "a 10.0.0.1:80 weight 50", None, "weight 30, set at run time, is overridden: .* weight"),
+        ("weight 100", 30, "maint", "a 10.0.0.1:80 weight 50", (None, "maint"), "weight 30, .* overridden: .* weight"),
+        ("weight 100", None, "maint", "a 10.0.0.1:80 weight 0", None, "maintenance, .* overridden: .* state"),
+        ("weight 100", 0, "", "a 10.0.0.1:80 weight 100 disabled", None, "drain, .* overridden: .* state"),
+        ("weight 100 disabled", None, "ready", "a 10.0.0.1:80 weight 100", None, "ready, .* overridden: .* state"),
+        ("weight 100", 30, "maint", "a 10.0.0.1:80 weight 0", None, "maintenance, weight 30, .* overridden: .* state"),
+        ("weight 100", 0, "", "b 10.0.0.1:80 weight 100", None, "drain, .* ends: the inventory has no such server now"),
+    ],
+)
+def test_only_an_edit_of_that_very_property_overrides_what_was_set(before, weight, state, after, kept, told):
+    found, said = carried(before, weight, state, after)
+    assert found == ([kept] if kept else [])
+    assert len(said) == bool(told)
+    assert re.match(f"app/a: {told}" if told else "", "".join(said))
+
+
+def test_what_is_set_again_goes_to_the_server_of_that_name(start):
     old, running = start(*PLAIN)
     for server in old.servers.values():
         server["weight"] = 0
     found = intent.read(running)
-    new, configuration = start("a 10.0.0.1:80 weight 50", PLAIN[1], "d 10.0.0.4:80 weight 100")
-    assert list(intent.kept(found, configuration)) == ["app/b"]
+    new, configuration = start("a 10.0.0.9:80 weight 50 check", PLAIN[1], "d 10.0.0.4:80 weight 100")
     assert intent.restore(found, configuration) == []
-    assert [new.servers[name]["weight"] for name in new.servers] == [50, 0, 100]
+    assert [new.servers[name]["weight"] for name in new.servers] == [0, 0, 100]
 
 
 def test_a_refusal_is_told(start):
