@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import ansible.module_utils
+from ansible import constants
 from ansible._internal._datatag._tags import Origin
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
@@ -16,7 +17,7 @@ from ansible.utils.display import Display
 if str(Path(__file__).resolve().parents[1] / "module_utils") not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from ansible.module_utils.hamesh.build import kernels, write_build
+from ansible.module_utils.hamesh.build import RUN, build_files, changes, kernels, write_build
 from ansible.module_utils.hamesh.compiler import HOST_VARIABLES, MeshError, compile_mesh
 from ansible.module_utils.hamesh.render import load_template, render
 from ansible.module_utils.hamesh.review import review
@@ -36,6 +37,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         _, arguments = self.validate_argument_spec({"build_dir": {"type": "path", "default": str(ROOT / "build/mesh")}})
         directory = Path(arguments["build_dir"]).absolute()
+        run_dir = Path(constants.DEFAULT_LOCAL_TMP) / RUN
         inventory = Inventory(task_vars or {})
         try:
             services, networks = inventory.shared("mesh_services"), inventory.shared("mesh_networks")
@@ -51,7 +53,9 @@ class ActionModule(ActionBase):
                 raise MeshError(reviewed.mistakes)
             for warning in reviewed.warnings:
                 display.warning(warning)
-            changed = write_build(directory, mesh, rendered)
+            files = build_files(mesh, rendered, (task_vars or {})["ansible_inventory_sources"])
+            write_build(run_dir, files)
+            changed = changes(directory, files) if self._task.check_mode else write_build(directory, files)
         except MeshError as error:
             return {"failed": True, "msg": _sentence(error.mistakes), "errors": list(error.mistakes)}
         except OSError as error:
@@ -60,6 +64,7 @@ class ActionModule(ActionBase):
         return {
             "changed": bool(changed),
             "build_dir": str(directory),
+            "run_dir": str(run_dir),
             "sidecars": sorted(mesh.sidecars),
             "services": sorted(mesh.services),
             "generations": {host: one.generation for host, one in rendered.items()},

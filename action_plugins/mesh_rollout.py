@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-import json
 from pathlib import Path
 from typing import Any
 
 import ansible.module_utils
+from ansible import constants
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -16,7 +17,7 @@ if str(Path(__file__).resolve().parents[1] / "module_utils") not in ansible.modu
     ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from ansible.module_utils.hamesh import fleet as view
-from ansible.module_utils.hamesh.build import INDEX
+from ansible.module_utils.hamesh.build import RUN, BuildError, run_index
 from ansible.module_utils.hamesh.waves import RolloutError, read_policy
 
 display = Display()
@@ -47,14 +48,20 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         _, self.given = self.validate_argument_spec(ARGUMENTS)
         self.vars = task_vars or {}
-        self.fleet = view.read_fleet(_index(Path(self.given["build_dir"])))
         self.answers = view.read_answers(self.given["answers"])
         known = set(self.given["hosts"])
         self.hosts = [host for host in self.vars["groups"]["all"] if host in known]
         try:
             return {"changed": False, **getattr(self, self.given["step"])()}
-        except RolloutError as error:
+        except (RolloutError, BuildError) as error:
             return {"failed": True, "msg": str(error), "hosts": self.hosts}
+
+    @functools.cached_property
+    def fleet(self) -> view.Fleet:
+        """The mesh of this run's own build; where it has compiled nothing, of the last one of its inventory."""
+        published = Path(self.given["build_dir"]).absolute()
+        sources = self.vars["ansible_inventory_sources"]
+        return view.read_fleet(run_index(Path(constants.DEFAULT_LOCAL_TMP) / RUN, published, sources))
 
     def ask(self) -> dict[str, Any]:
         told: list[str] = []
@@ -79,8 +86,6 @@ class ActionModule(ActionBase):
         given = self.given
         policy = read_policy(given["hypervisors"], given["growth"])
         made = view.plan(self._hypervisors(self.hosts), self._pools(), policy, given["start"])
-        if not self.fleet.members:
-            display.warning(f"There is no {INDEX} in {given['build_dir']}: the waves keep to hypervisors alone.")
         unseen = view.unseen(self.fleet, self.hosts, self.answers)
         if unseen:
             display.warning(f"Nobody could be asked about {view.some(unseen)}: all of their backends count as up.")
@@ -140,11 +145,3 @@ class ActionModule(ActionBase):
             raw = hostvars.raw_get(host).get("kvm_hypervisor") if host in hostvars else None
             found[host] = str((hostvars[host]["kvm_hypervisor"] if "{" in str(raw) else raw) or "")
         return found
-
-
-def _index(directory: Path) -> dict[str, Any]:
-    """mesh.json; nothing where there is none, or none that can be read."""
-    try:
-        return dict(json.loads((directory / INDEX).read_text()))
-    except (OSError, ValueError, TypeError):
-        return {}

@@ -18,15 +18,20 @@ description:
   - Where the proof fails, the previous file is put back, the process is proven to run it, and the module fails with the
     reason.
   - Asks the process even where the file is right already, so a reload that an earlier run lost is made up for.
-  - The text's global section must have a C(description) that names its generation, and a C(stats socket) with a path.
+  - The text's global section must have a C(stats socket) with a path, and a C(description) that ends in the text's own
+    generation. That is the first 12 digits of the SHA-256 of the text with C(@generation@) in its place. Any other text
+    is refused, since it was cut or changed after it was compiled; the error says which name is its own, for one that is
+    written by hand.
 options:
   content:
-    description: The whole configuration. Either this or O(generation).
+    description: The whole configuration. Left out, the host goes back to O(generation).
     type: str
   generation:
     description:
-      - Go back to a generation that ran here before and was kept, by its name. V(previous) is the one that ran before
-        the one that is there now, so doing this twice ends where it began.
+      - With O(content), the generation that it must be. A text of another one is refused.
+      - Alone, go back to a generation that ran here before and was kept, by its name. V(previous) is the one that ran
+        before the one that is there now, so doing this twice ends where it began. A kept copy that is damaged is passed
+        over with a warning.
     type: str
   path:
     description: The file that the unit reads.
@@ -86,7 +91,12 @@ author: Hamesh
 EXAMPLES = r"""
 - name: Run the compiled configuration
   haproxy_apply:
-    content: "{{ lookup('ansible.builtin.file', 'build/mesh/' ~ inventory_hostname ~ '/haproxy.cfg', rstrip=false) }}"
+    content: "{{ lookup('ansible.builtin.file', mesh_compiled.run_dir ~ '/web1/haproxy.cfg', rstrip=false) }}"
+    generation: "{{ mesh_compiled.generations.web1 }}"
+
+- name: Go back to what ran before
+  haproxy_apply:
+    generation: previous
 """
 
 RETURN = r"""
@@ -191,7 +201,6 @@ def main() -> None:
         argument_spec=ARGUMENTS,
         supports_check_mode=True,
         required_one_of=[("content", "generation")],
-        mutually_exclusive=[("content", "generation")],
     )
     try:
         outcome, wrong = apply_configuration(Request(**module.params), dry_run=module.check_mode), ""

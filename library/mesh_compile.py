@@ -14,16 +14,19 @@ description:
   - Every text is audited, that is read again and held against the inventory, and linted. A line that the sidecar's
     dialect rejects is a mistake; one that a later release rejects, or that nobody has measured, is a warning.
   - A pool of which no host is ready is a mistake, unless C(mesh_allow_shrink), a list, names the service.
-  - Writes in check mode, too, for the rest of the check reads what it wrote. Second runs change nothing.
+  - Writes a build of this run's own first, in the temporary directory that Ansible removes at its end. The rest of the
+    run reads that and no other, in check mode, too, so that another run changes nothing of what this one ships.
 options:
   build_dir:
-    description: Where the configurations go, as I(build_dir)/HOST/haproxy.cfg and I(build_dir)/mesh.json.
+    description:
+      - Where the same files are published, as I(build_dir)/HOST/haproxy.cfg and I(build_dir)/mesh.json, for people and
+        for runs that compile nothing. Second runs change nothing.
     type: path
     default: build/mesh in the project
 attributes:
   check_mode:
     support: full
-    description: Compiles and reports as ever. Only the build directory on the controller is written.
+    description: Compiles and reports as ever. What is published stays as it is.
 author: Hamesh
 """
 
@@ -67,7 +70,11 @@ errors:
   elements: str
   returned: always
 build_dir:
-  description: Where the configurations are.
+  description: Where the configurations are published. In check mode, where they would be.
+  type: path
+  returned: success
+run_dir:
+  description: Where this run's own build is, with the same files, until the run ends.
   type: path
   returned: success
 seconds:

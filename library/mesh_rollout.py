@@ -10,8 +10,9 @@ description:
   - Plans the waves of a rollout, says who is to be asked about a wave, and judges by the answers whether it may begin
     and whether it went well. Role C(rollout) puts the steps in order.
   - Runs on the controller and contacts no host. Run it once, C(run_once=true) and C(delegate_to=localhost).
-  - It reads C(mesh.json) of the last build, and C(kvm_hypervisor) of the inventory. Without a build, waves keep to
-    hypervisors alone.
+  - It reads what M(mesh_compile) compiled in the same run, and C(kvm_hypervisor) of the inventory. A run that compiles
+    nothing, as a roll-back, plans with the mesh in O(build_dir), if that was compiled from the same inventory sources;
+    what others publish there later in the run changes nothing. Without any such build, it fails.
 options:
   step:
     description:
@@ -27,7 +28,8 @@ options:
     elements: str
     required: true
   build_dir:
-    description: Where the mesh was compiled to.
+    description:
+      - Where the mesh was published, for a run that compiles nothing. It is read once, by the run's first step.
     type: path
     default: build/mesh in the project
   plan:

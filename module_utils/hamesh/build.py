@@ -1,44 +1,120 @@
 """What compiling leaves on the controller: one configuration per sidecar, and mesh.json.
 
+A run writes its own build, which nobody else writes, and ships and plans from that alone. It publishes the same
+bytes to a directory that outlives it, for people, and for runs that compile nothing.
+
 All or nothing: a mesh that does not compile never gets here, each file is replaced whole, and
 mesh.json, which says what belongs to the build, is written last.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import fcntl
 import json
+import os
+import shlex
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any, Iterator, Mapping, Sequence
 
 from .model import Mesh
 from .render import Rendered
 
 INDEX = "mesh.json"
 CONFIGURATION = "haproxy.cfg"
+RUN = "mesh"  # a run's own build, in the directory that Ansible makes for the run and removes after it
 
 
-def write_build(directory: Path, mesh: Mesh, rendered: Mapping[str, Rendered]) -> list[str]:
-    """Make the directory hold exactly this mesh. Returns the paths changed, relative to it.
+class BuildError(Exception):
+    """There is no build to read. The message says which, why, and what to do."""
+
+
+def build_files(mesh: Mesh, rendered: Mapping[str, Rendered], inventory: Sequence[str]) -> dict[str, str]:
+    """Return a build's files by their paths in it, mesh.json last. `inventory`: the sources it comes from."""
+    index = json.dumps(describe(mesh, rendered, inventory), indent=1, sort_keys=True) + "\n"
+    return {**{f"{host}/{CONFIGURATION}": one.text for host, one in rendered.items()}, INDEX: index}
+
+
+def changes(directory: Path, files: Mapping[str, str]) -> dict[str, str | None]:
+    """Return what differs between a directory and a build, by path: the text to write, None for a file to remove.
 
     Configurations that an earlier build left for hosts that are no sidecars now are removed; other
-    people's files are not. Raises OSError.
+    people's files are not.
     """
-    texts = {f"{host}/{CONFIGURATION}": one.text for host, one in rendered.items()}
-    stale = sorted(f"{host}/{CONFIGURATION}" for host in _earlier(directory) if host not in rendered)
-    changed = [path for path, text in texts.items() if _replace(directory / path, text)]
-    for path in stale:
-        (directory / path).unlink(missing_ok=True)
-        if (directory / path).parent.is_dir() and not any((directory / path).parent.iterdir()):
-            (directory / path).parent.rmdir()
-    index = json.dumps(describe(mesh, rendered), indent=1, sort_keys=True) + "\n"
-    return changed + stale + ([INDEX] if _replace(directory / INDEX, index) else [])
+    stale = dict.fromkeys(path for path in _earlier(directory) if path not in files)
+    return {path: text for path, text in {**stale, **files}.items() if _content(directory / path) != text}
 
 
-def describe(mesh: Mesh, rendered: Mapping[str, Rendered]) -> dict[str, Any]:
-    """The model and each host's generation, as plain data."""
+def write_build(directory: Path, files: Mapping[str, str]) -> list[str]:
+    """Make the directory hold exactly this build, while no other run writes there. Returns the paths changed, relative
+    to it. Raises OSError.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with _exclusive(directory):
+        changed = changes(directory, files)
+        for path, text in changed.items():
+            if text is None:
+                _remove(directory / path)
+            else:
+                _replace(directory / path, text)
+    return list(changed)
+
+
+def read_index(directory: Path) -> dict[str, Any]:
+    """Return what mesh.json of a build says. Raises BuildError where there is none, or a damaged one."""
+    path = directory / INDEX
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BuildError(f"There is no build in {directory}.") from None
+    except OSError as error:
+        raise BuildError(f"{path} cannot be read: {error.strerror}.") from None
+    except ValueError:
+        index = None
+    kinds = {"services": dict, "pools": dict, "sidecars": dict, "inventory": list}
+    if not isinstance(index, dict) or not all(isinstance(index.get(key), kind) for key, kind in kinds.items()):
+        raise BuildError(f"{path} is damaged, or an earlier release wrote it.")
+    return index
+
+
+def run_index(run: Path, published: Path, inventory: Sequence[str]) -> dict[str, Any]:
+    """Return what mesh.json of the run's own build says.
+
+    A run that has compiled nothing takes a copy of the published one first, if that is of the inventory that this run
+    has, and reads the copy from then on: what others publish meanwhile does not change its plan. Raises BuildError.
+    """
+    if run.exists():
+        try:
+            return read_index(run)
+        except BuildError as error:
+            raise BuildError(f"{error} It belongs to this run alone: run the command again.") from None
+    words = _options(inventory)
+    advice = (
+        f"Compile with ansible-playbook {words} playbooks/compile-mesh.yml, name the build of this inventory with -e "
+        f"mesh_build_dir=DIR, or go back host by host: ansible HOST {words} -b -m haproxy_apply -a generation=previous"
+    )
+    try:
+        index = read_index(published)
+    except BuildError as error:
+        raise BuildError(f"{error} {advice}") from None
+    if index["inventory"] != list(inventory):
+        theirs = _options(index["inventory"])
+        raise BuildError(f"The build in {published} is of another inventory, {theirs}; this run has {words}. {advice}")
+    _replace(run / INDEX, json.dumps(index))
+    return index
+
+
+def _options(inventory: Sequence[str]) -> str:
+    """The inventory as one gives it to Ansible."""
+    return " ".join(f"-i {shlex.quote(str(source))}" for source in inventory)
+
+
+def describe(mesh: Mesh, rendered: Mapping[str, Rendered], inventory: Sequence[str]) -> dict[str, Any]:
+    """The model, each host's generation, and the inventory that they come from, as plain data."""
     return {
         "version": 1,
+        "inventory": list(inventory),
         "services": {name: dataclasses.asdict(service) for name, service in mesh.services.items()},
         "pools": {name: [dataclasses.asdict(backend) for backend in pool] for name, pool in mesh.pools.items()},
         "sidecars": {
@@ -77,22 +153,42 @@ def _backlog(extra: Sequence[str], maxconn: int) -> int:
 
 
 def _earlier(directory: Path) -> list[str]:
-    """Hosts of the build that is there; none where there is none, or none that can be read."""
+    """The configurations of the build that is there; none where there is none, or none that can be read."""
     try:
-        sidecars = json.loads((directory / INDEX).read_text())["sidecars"]
+        sidecars = json.loads((directory / INDEX).read_text(encoding="utf-8"))["sidecars"]
     except (OSError, ValueError, KeyError, TypeError):
         return []
-    return [host for host in sidecars if Path(host).name == host]
+    return sorted(f"{host}/{CONFIGURATION}" for host in sidecars if Path(host).name == host)
 
 
-def _replace(path: Path, text: str) -> bool:
-    """Write the file whole, if it says something else now."""
-    if path.is_file() and path.read_bytes() == text.encode():
-        return False
+@contextlib.contextmanager
+def _exclusive(directory: Path) -> Iterator[None]:
+    """Keep other runs from writing to a directory meanwhile."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _content(path: Path) -> str | None:
+    """A file's text; None where there is none. What is no UTF-8 is no text of ours."""
+    return path.read_bytes().decode(errors="surrogateescape") if path.is_file() else None
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write the file whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_name(f".{path.name}.staged")  # no fsync: a build is made anew in a second
     staged.touch(mode=0o640)
     staged.chmod(0o640)
     staged.write_text(text, encoding="utf-8")
     staged.replace(path)
-    return True
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, and its directory where that is empty then."""
+    path.unlink()
+    if not any(path.parent.iterdir()):
+        path.parent.rmdir()

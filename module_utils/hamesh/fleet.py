@@ -67,7 +67,7 @@ Answers = Mapping[str, Mapping[str, Sight]]
 
 def read_fleet(index: Mapping[str, Any]) -> Fleet:
     """What mesh.json says of it."""
-    services, pools = index.get("services", {}), index.get("pools", {})
+    services, pools = index["services"], index["pools"]
     return Fleet(
         {name: tuple(backend["name"] for backend in pools[one["pool"]]) for name, one in services.items()},
         {

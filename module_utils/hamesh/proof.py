@@ -8,7 +8,7 @@ from typing import Callable, Dict, List, Mapping, NamedTuple, Sequence
 
 from . import runtime
 from .runtime import RuntimeFailure
-from .syntax import Section, binds, description, parse, stats_socket
+from .syntax import Section, binds, description, name_text, parse, stats_socket
 
 ANSWER = 5.0  # seconds that a process may take to answer one question
 MIN_READY = 0.5  # share of a pool that must stay ready, where its section does not say
@@ -51,6 +51,11 @@ class Configuration:
         self.generation = (self.description.split() or [""])[-1]
         self.socket = stats_socket(self.sections)
         self.binds = binds(self.sections)
+
+    @property
+    def own_generation(self) -> str:
+        """The generation that the text must name, see name_text."""
+        return name_text(self.text)[1]
 
     @property
     def servers(self) -> dict[str, ServerLine]:

@@ -8,19 +8,15 @@ its section and what words stand on a server's line. Both keep to what every HAP
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from typing import Iterator, NamedTuple
 
 import jinja2
 
 from .model import Server, Service, Sidecar, has
+from .syntax import PLACEHOLDER, name_text
 
 STATS_SOCKET = "/run/haproxy/admin.sock"
 USUAL = Service(name="usual", pool="usual", port=1, local_port=1024)
-
-# Stands for the generation while the text is hashed. No typed value can hold it before the line it
-# belongs to: that is the first one of the global section.
-PLACEHOLDER = "@generation@"
 
 
 class Rendered(NamedTuple):
@@ -43,9 +39,7 @@ def load_template(source: str) -> jinja2.Template:
 
 def render(sidecar: Sidecar, template: jinja2.Template) -> Rendered:
     """The configuration of one sidecar. Same sidecar, same bytes."""
-    text = template.render(sidecar=sidecar, generation=PLACEHOLDER)
-    generation = hashlib.sha256(text.encode()).hexdigest()[:12]
-    return Rendered(text.replace(PLACEHOLDER, generation, 1), generation)
+    return Rendered(*name_text(template.render(sidecar=sidecar, generation=PLACEHOLDER)))
 
 
 def section_lines(service: Service) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Iterator, NamedTuple, Sequence
 
@@ -11,6 +12,8 @@ SECTIONS = {
 }
 SPECIAL = re.compile(r"[\\\"'#]")
 PLAIN_WORD = re.compile(r"[^ \t\r]+")
+# Stands for the generation while a text is hashed.
+PLACEHOLDER = "@generation@"
 ESCAPES = {"t": "\t", "n": "\n", "r": "\r"}
 
 
@@ -108,7 +111,36 @@ def description(sections: Sequence[Section]) -> str:
 
 def generation(text: str) -> str:
     """The generation a configuration names itself by: the last word of its description, or ""."""
-    return (description(parse(text)).split() or [""])[-1]
+    return _naming_line(text.split("\n"))[1]
+
+
+def name_text(text: str) -> tuple[str, str]:
+    """Give a configuration its own generation: return the text that names it, and the generation.
+
+    It is the SHA-256, first 12 digits, of the text with PLACEHOLDER where its description names a generation.
+    A text whose description names none has no generation either: it is returned as it is, with "".
+    """
+    lines = text.split("\n")
+    number, name = _naming_line(lines)
+    before, _, after = lines[number].rpartition(name) if name else ("", "", "")
+    if not before:
+        return text, ""
+    lines[number] = before + PLACEHOLDER + after
+    own = hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()[:12]
+    lines[number] = before + own + after
+    return "\n".join(lines), own
+
+
+def _naming_line(lines: Sequence[str]) -> tuple[int, str]:
+    """The index of the line with the global section's description, and the last word of it, or ""."""
+    section = ""
+    for number, line in enumerate(lines):
+        words = split_words(line)
+        if words and words[0] in SECTIONS:
+            section = words[0]
+        elif section == "global" and words[:1] == ("description",):
+            return number, (" ".join(words[1:]).split() or [""])[-1]
+    return 0, ""
 
 
 def stats_socket(sections: Sequence[Section]) -> str:

@@ -35,7 +35,8 @@ RUNNING = ("active", "reloading")
 
 
 class Request(NamedTuple):
-    """What shall run where: `content`, or a kept `generation` ("previous": the newest of them), or what is on disk.
+    """What shall run where: `content`, which must be `generation` where that is said, too; or a kept `generation`
+    ("previous": the newest of them); or what is on disk.
 
     `act`: "" where nothing may be needed, else "reload" or "restart" in any case. `hard_stop_after`: seconds that a
     process which was replaced may go on. `program`: what `binary` shall be from now on, see Program; "": what it is.
@@ -153,10 +154,9 @@ class Transaction:
 
     def run(self) -> None:
         before = self._observe()
-        if self.request.generation is not None:
-            self.wanted = self._find(self.request.generation, before)
-        elif self.request.content is None:
-            self.wanted = self._on_disk(before)
+        if self.request.content is None:
+            name = self.request.generation
+            self.wanted = self._on_disk(before) if name is None else self._find(name, before)
         outcome, wanted = self.outcome, self.wanted
         outcome.generation, outcome.previous = wanted.generation, (before.description.split() or [""])[-1]
         outcome.program, outcome.previous_program = self.program.wanted, self.program.before
@@ -187,15 +187,28 @@ class Transaction:
             self._count_processes(before)
 
     def _find(self, name: str, before: Snapshot) -> Configuration:
-        """A generation that was kept."""
-        for kept in self.kept:
+        """A generation that was kept, and is what it was then."""
+        whole = [kept for kept in self.kept if not self._is_damaged(kept)]
+        for kept in whole:
             if name == kept.configuration.generation or (name == PREVIOUS and not before.runs(kept.configuration)):
                 return kept.configuration
-        names = ", ".join(kept.configuration.generation or kept.place.name for kept in self.kept)
+        names = ", ".join(kept.configuration.generation for kept in whole)
         raise self._error(
             f"there is no generation '{name}' to go back to in {self.history.directory}"
             + (f", only {names}" if names else "; roll out the one you want with site.yml")
         )
+
+    def _is_damaged(self, kept: Kept) -> bool:
+        """Tell, with a warning, whether a kept copy is no longer what was rolled out. One that was written by hand for
+        an earlier release, under a description of its own, is taken as it is."""
+        text = kept.configuration
+        named, own = text.generation, text.own_generation
+        whole = named == own if text.description.startswith("hamesh ") else bool(named)
+        if not whole:
+            self.outcome.warnings.append(
+                f"{kept.place} is damaged and is passed over: its description says '{named}', its own name is '{own}'"
+            )
+        return not whole
 
     def _on_disk(self, before: Snapshot) -> Configuration:
         """The file as it is, whoever wrote it."""
@@ -247,6 +260,8 @@ class Transaction:
     def _check(self, before: Snapshot) -> None:
         """Everything that can be known before anything is touched."""
         wanted, outcome, request = self.wanted, self.outcome, self.request
+        if request.content is not None:
+            self._check_name()
         if not wanted.generation or not wanted.socket:
             lacks = "no 'description' with its generation" if not wanted.generation else "no 'stats socket /path'"
             raise self._error(f"the global section has {lacks}, so what the process runs could not be proven; add it")
@@ -276,6 +291,19 @@ class Transaction:
             raise self._error(f"systemd has no {request.unit} to start ({load}); install HAProxy, or unmask it")
         self._compare(before)
 
+    def _check_name(self) -> None:
+        """Refuse a text that is not what was compiled, or not what this run has compiled."""
+        named, own, asked = self.wanted.generation, self.wanted.own_generation, self.request.generation
+        if named != own:
+            raise self._error(
+                f"the text is not what was compiled: its description says '{named}', its own name is '{own}'; compile "
+                "again, or put its own name there if you wrote it by hand"
+            )
+        if asked is not None and named != asked:
+            raise self._error(
+                f"the text is generation '{named}', and it must be '{asked}', which this run compiled; run it again"
+            )
+
     def _compare(self, before: Snapshot) -> None:
         """What can be wrong with a fine text, seen from what was here before."""
         old = self._running(before) or before.file
@@ -286,7 +314,7 @@ class Transaction:
                 'where this is meant, name the pools: -e \'{"mesh_allow_shrink": ["POOL"]}\''
             )
         ran_before = any(kept.configuration.text == self.wanted.text for kept in self.kept)
-        if ran_before and before.pid and not before.runs(self.wanted) and self.request.generation is None:
+        if ran_before and before.pid and not before.runs(self.wanted) and self.request.content is not None:
             self.outcome.warnings.append(
                 f"generation {self.wanted.generation} ran here before, and was replaced. "
                 "Unless you mean to go back, this inventory is older than what runs"

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
+from ansible.module_utils.hamesh.syntax import name_text
 from lab import ROOT, Requests, Run, mesh, module, services_of, shell
 
 HOSTS = ("media1", "media2", "user1", "user2")  # Debian 11, 12, 13 and 11, with HAProxy 2.2, 2.6, 3.0 and 2.2
@@ -40,14 +41,13 @@ class Generation:
         Generation.count += 1
         self.directory = ROOT / f"build/faults/{Generation.count}"
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.texts = {host: self._text(host, Generation.count) + extra for host in HOSTS}
+        self.texts = {host: name_text(self._text(host, Generation.count) + extra)[0] for host in HOSTS}
         for host, text in self.texts.items():
             (self.directory / host).write_text(text)
 
     @staticmethod
     def _text(host: str, number: int) -> str:
-        text = (ROOT / f"build/mesh/{host}/haproxy.cfg").read_text()
-        text = re.sub(r"(description \S+) \w+", rf"\1 {number:012x}", text, count=1)
+        text = f"# Generation {number}\n" + (ROOT / f"build/mesh/{host}/haproxy.cfg").read_text()
         if number % 2:
             text = re.sub(r"^( +server )(\S+)( .*? id )\d+(.*)", r"\g<0>\n\1\2-too\g<3>7\4", text, count=1, flags=re.M)
         return text

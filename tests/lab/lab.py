@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Iterator, NamedTuple
+from typing import Any, Callable, Iterator, NamedTuple
 
 import yaml
 
@@ -62,8 +62,9 @@ def start(*command: str) -> subprocess.Popen[str]:
     )
 
 
-def at_terminal(command: list[str], cwd: Path, prompt: str, typed: str) -> tuple[int, str]:
-    """Run a command as somebody at a terminal does who types the same at every prompt: exit code, and what they saw."""
+def at_terminal(command: list[str], cwd: Path, prompt: str, typed: str | Callable[[int], str]) -> tuple[int, str]:
+    """Run a command as somebody at a terminal does who types the same at every prompt, or what a function of the
+    prompt's number says: exit code, and what they saw."""
     environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
     pid, terminal = pty.fork()
     if not pid:
@@ -76,7 +77,7 @@ def at_terminal(command: list[str], cwd: Path, prompt: str, typed: str) -> tuple
             if said.count(prompt) > answered:
                 answered = said.count(prompt)
                 time.sleep(1)  # until it listens
-                os.write(terminal, f"{typed}\r".encode())
+                os.write(terminal, f"{typed(answered) if callable(typed) else typed}\r".encode())
     os.close(terminal)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), said
 

@@ -6,6 +6,8 @@ import contextlib
 import shlex
 
 import pytest
+from ansible.module_utils.hamesh.syntax import generation as name_of
+from ansible.module_utils.hamesh.syntax import name_text
 from lab import ROOT, ask, module, playbook, port_held, services_of, shell
 
 HOSTS = ("media1", "web1", "web2")  # Debian 11, 12 and 13 with HAProxy 2.2, 2.6 and 3.0
@@ -23,14 +25,18 @@ def compiled(host):
     return (ROOT / f"build/mesh/{host}/haproxy.cfg").read_text()
 
 
-def other(host, addition="", mark="0123456789ab"):
-    """The host's configuration under another generation, with something added at its end."""
-    text = compiled(host)
-    return text.replace(generation(host), mark, 1) + addition
+def named(text):
+    """The text under its own name."""
+    return name_text(text)[0]
+
+
+def other(host, addition="# another\n"):
+    """The host's configuration with something added at its end, which makes it another generation."""
+    return named(compiled(host) + addition)
 
 
 def generation(host):
-    return next(line for line in compiled(host).splitlines() if "description" in line).split()[-1]
+    return name_of(compiled(host))
 
 
 def running(host):
@@ -51,12 +57,13 @@ def nothing_changes(host, index):
 
 @everywhere
 def test_a_new_generation_is_run_and_the_old_one_kept(host, index):
+    text = other(host)
     try:
-        result = module(host, "haproxy_apply", content=other(host)).result(host)
+        result = module(host, "haproxy_apply", content=text).result(host)
         assert result["changed"] is True
-        assert (result["generation"], result["previous"]) == ("0123456789ab", generation(host))
+        assert (result["generation"], result["previous"]) == (name_of(text), generation(host))
         assert result["method"] == WAYS[host]
-        assert running(host) == "0123456789ab"
+        assert running(host) == name_of(text)
         assert shell(host, f"cat $(ls {FILE}.generations/*-{generation(host)}.cfg)") == compiled(host)
         assert set(result["pools"]) == set(index["sidecars"][host]["services"])
         assert all(pool["listener"] == "OPEN" for pool in result["pools"].values())
@@ -68,9 +75,10 @@ def test_a_new_generation_is_run_and_the_old_one_kept(host, index):
 
 @once
 def test_check_mode_tells_and_does_nothing(host, index):
+    text = other(host)
     with nothing_changes(host, index):
-        result = module(host, "haproxy_apply", "--check", content=other(host)).result(host)
-        assert (result["changed"], result["generation"], result["rolled_back"]) == (True, "0123456789ab", False)
+        result = module(host, "haproxy_apply", "--check", content=text).result(host)
+        assert (result["changed"], result["generation"], result["rolled_back"]) == (True, name_of(text), False)
 
 
 @once
@@ -133,10 +141,11 @@ def test_a_reload_that_never_answers_is_rolled_back(host, index):
 
 @once
 def test_a_reload_that_was_lost_is_made_up_for(host, index):
-    shell(host, f"cat > {FILE}", other(host))
+    text = other(host)
+    shell(host, f"cat > {FILE}", text)
     assert running(host) == generation(host)
-    result = module(host, "haproxy_apply", content=other(host)).result(host)
-    assert (result["changed"], result["method"], running(host)) == (True, WAYS[host], "0123456789ab")
+    result = module(host, "haproxy_apply", content=text).result(host)
+    assert (result["changed"], result["method"], running(host)) == (True, WAYS[host], name_of(text))
     module(host, "haproxy_apply", content=compiled(host))
     with nothing_changes(host, index):
         pass
@@ -158,6 +167,48 @@ def test_a_text_without_a_generation_is_refused(host, index):
         result = module(host, "haproxy_apply", content=text).result(host)
         assert result["failed"] is True
         assert "no 'description' with its generation" in result["msg"]
+
+
+@once
+@pytest.mark.parametrize("mode", [[], ["--check"]])
+def test_a_text_that_is_not_the_one_that_was_compiled_is_refused(host, index, mode):
+    text, name = compiled(host), generation(host)
+    cut = text[: text.rindex("\nlisten ")]  # HAProxy would take it
+    with nothing_changes(host, index):
+        for changed in (cut, text.replace("retries 3", "retries 4"), text.replace(name, name_of(other(host)), 1)):
+            result = module(host, "haproxy_apply", *mode, content=changed).result(host)
+            assert result["failed"] is True
+            assert result["msg"].startswith(
+                f"The text is not what was compiled: its description says '{name_of(changed)}', its own name is "
+                f"'{name_of(named(changed))}'; compile again"
+            )
+        result = module(host, "haproxy_apply", *mode, content=other(host), generation=name).result(host)
+        assert result["failed"] is True
+        assert f"The text is generation '{name_of(other(host))}', and it must be '{name}'" in result["msg"]
+        same = module(host, "haproxy_apply", *mode, content=text, generation=name).result(host)
+        assert (same["changed"], same["generation"]) == (False, name), same
+
+
+@once
+def test_a_kept_copy_that_is_damaged_is_not_gone_back_to(host, index):
+    text, kept = other(host), f"$(ls {FILE}.generations/*-{generation(host)}.cfg)"
+    try:
+        module(host, "haproxy_apply", content=text)
+        shell(host, f"sed -i 's/retries 3/retries 4/' {kept}")
+        result = module(host, "haproxy_apply", generation=generation(host)).result(host)
+        assert result["msg"].startswith(f"There is no generation '{generation(host)}' to go back to in"), result
+        assert any(
+            f"-{generation(host)}.cfg is damaged and is passed over: its description says" in warning
+            for warning in result["warnings"]
+        )
+        previous = module(host, "haproxy_apply", "--check", generation="previous").result(host)
+        assert previous["generation"] not in (generation(host), name_of(text)), previous
+        assert running(host) == name_of(text)
+    finally:
+        shell(host, f"rm {kept}")
+        module(host, "haproxy_apply", content=compiled(host))
+    with nothing_changes(host, index):
+        pass
 
 
 TELL = """
@@ -193,22 +244,23 @@ def first_pool(host, index):
 @everywhere
 def test_what_was_set_by_hand_survives_a_reload_and_a_roll_back(host, index):
     pool, (first, second) = first_pool(host, index)
+    text = other(host)
     tell(host, f"set weight {pool}/{first} 30", f"set weight {pool}/{second} 0%", f"disable server {pool}/{second}")
     try:
         by_hand = servers(host, pool)
         assert (by_hand[first][0], by_hand[second][1]) == (30, "MAINT")
-        result = module(host, "haproxy_apply", content=other(host)).result(host)
-        assert (result["changed"], running(host)) == (True, "0123456789ab"), result
+        result = module(host, "haproxy_apply", content=text).result(host)
+        assert (result["changed"], running(host)) == (True, name_of(text)), result
         assert servers(host, pool) == by_hand
-        result = module(host, "haproxy_apply", content=other(host, CLOSED, "b" * 12), timeout=4).result(host)
-        assert (result["rolled_back"], running(host)) == (True, "0123456789ab"), result
+        result = module(host, "haproxy_apply", content=other(host, CLOSED), timeout=4).result(host)
+        assert (result["rolled_back"], running(host)) == (True, name_of(text)), result
         assert servers(host, pool) == by_hand
         # What the inventory changes is the inventory's.
-        text = "\n".join(
+        changed = "\n".join(
             line.replace("weight 100", "weight 50") if line.split()[:2] == ["server", first] else line
-            for line in other(host, mark="c" * 12).split("\n")
+            for line in compiled(host).split("\n")
         )
-        result = module(host, "haproxy_apply", content=text).result(host)
+        result = module(host, "haproxy_apply", content=named(changed)).result(host)
         assert (servers(host, pool)[first][0], servers(host, pool)[second][1]) == (50, "MAINT"), result
     finally:
         tell(host, f"enable server {pool}/{second}", f"set weight {pool}/{second} 100%")
@@ -256,9 +308,9 @@ def test_a_drain_survives_an_edit_of_its_server_unless_that_is_of_its_state(host
 @once
 def test_a_pool_that_would_shrink_is_refused_unless_it_is_named(host, index):
     pool, _ = first_pool(host, index)
-    head, section = other(host).split(f"\nlisten {pool}\n")
+    head, section = compiled(host).split(f"\nlisten {pool}\n")
     section = section.replace(" weight 100", " weight 0", 2)
-    shrunk = f"{head}\nlisten {pool}\n{section}"
+    shrunk = named(f"{head}\nlisten {pool}\n{section}")
     for mode in [[], ["--check"]]:
         with nothing_changes(host, index):
             result = module(host, "haproxy_apply", *mode, content=shrunk).result(host)
@@ -299,19 +351,21 @@ def test_a_truncated_file_is_made_whole_without_a_word_lost(host, index, left):
 
 @once
 def test_going_back_and_forth(host, index):
+    text = other(host)
     try:
-        module(host, "haproxy_apply", content=other(host))
+        module(host, "haproxy_apply", content=text)
         back = playbook("playbooks/roll-back.yml", "--limit", host)
         assert (back.code, back.changed, running(host)) == (0, {host}, generation(host)), back.output
-        forth = playbook("playbooks/roll-back.yml", "--limit", host, "-e", "rollback_generation=0123456789ab")
-        assert (forth.code, forth.changed, running(host)) == (0, {host}, "0123456789ab"), forth.output
+        forth = playbook("playbooks/roll-back.yml", "--limit", host, "-e", f"rollback_generation={name_of(text)}")
+        assert (forth.code, forth.changed, running(host)) == (0, {host}, name_of(text)), forth.output
         none = playbook("playbooks/roll-back.yml", "--limit", host, "-e", "rollback_generation=none")
         assert none.code != 0
         assert "None of these hosts has a generation to go back to" in none.output
         none = module(host, "haproxy_apply", generation="none").result(host)
         assert none["msg"].startswith("There is no generation 'none' to go back to in")
         assert generation(host) in none["msg"]
-        stale = module(host, "haproxy_apply", "--check", content=compiled(host)).result(host)
+        asked = {"content": compiled(host), "generation": generation(host)}
+        stale = module(host, "haproxy_apply", "--check", **asked).result(host)
         assert "ran here before, and was replaced" in stale["warnings"][0]
     finally:
         module(host, "haproxy_apply", content=compiled(host))

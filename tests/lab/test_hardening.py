@@ -7,7 +7,7 @@ import re
 import shlex
 
 from lab import ask, module, playbook, services_of, shell
-from test_apply import FILE, HOSTS, WAYS, compiled, everywhere, generation, nothing_changes, once, other, running
+from test_apply import FILE, HOSTS, WAYS, compiled, everywhere, name_of, named, nothing_changes, once, running
 
 DROP_IN = "/etc/systemd/system/haproxy.service.d/60-hamesh.conf"
 ROLLOUT = "playbooks/deploy-sidecars.yml"
@@ -94,20 +94,24 @@ def test_it_reloads_restarts_stops_and_starts(host, index):
 def test_regular_expressions_compile_which_needs_memory_that_is_written_and_run(host):
     check = "option httpchk GET /health"
     expressions = ["http-check expect rstatus ^[23]", "acl odd path_reg ^/a.*(b|c)+$", "http-request deny if odd"]
-    text = other(host).replace(check, "\n    ".join([check, *expressions]))
+    text = named(compiled(host).replace(check, "\n    ".join([check, *expressions])))
     try:
         result = module(host, "haproxy_apply", content=text).result(host)
-        assert (result.get("failed", False), running(host)) == (False, "0123456789ab"), result
+        assert (result.get("failed", False), running(host)) == (False, name_of(text)), result
     finally:
         module(host, "haproxy_apply", content=compiled(host))
+
+
+def of_before(host):
+    """What the host ran before its sidecar had a user of its own."""
+    return named(compiled(host).replace("daemon", ROOTS, 1))
 
 
 @contextlib.contextmanager
 def as_they_were(*hosts):
     """Sidecars as earlier releases left them: their masters are root's, and their files name the user of the worker."""
     for host in hosts:
-        text = compiled(host)
-        old = text.replace("daemon", ROOTS, 1).replace(generation(host), "0" * 12, 1)
+        old = of_before(host)
         shell(host, f"cat >{DROP_IN}; systemctl daemon-reload", LIMITS)
         shell(host, f"cat >{FILE}; chmod 0644 {FILE}; chmod 0755 /etc/haproxy; systemctl restart haproxy", old)
         kept = module(host, "haproxy_apply", content=old).result(host)  # and a copy is kept
@@ -131,11 +135,11 @@ def test_sidecars_that_root_had_started_move_and_go_back_and_forth(index):
         moved = roll(ROLLOUT)
         for host in HOSTS:
             applied = next(one for one in reversed(moved.results[host]) if one.get("previous") and one["changed"])
-            assert (applied["method"], applied["previous"]) == ("restart", "0" * 12), applied
+            assert (applied["method"], applied["previous"]) == ("restart", name_of(of_before(host))), applied
         assert roll(ROLLOUT).changed == set()
         roll("playbooks/roll-back.yml")
         # What ran before says `user haproxy`, which this user is already.
-        assert {host: running(host) for host in HOSTS} == dict.fromkeys(HOSTS, "0" * 12)
+        assert [running(host) for host in HOSTS] == [name_of(of_before(host)) for host in HOSTS]
 
 
 @once

@@ -14,6 +14,7 @@ from lab import (
     ask_all,
     changed_inventory,
     expected,
+    mesh,
     module,
     playbook,
     remove,
@@ -22,6 +23,11 @@ from lab import (
 )
 
 CONSUMERS = ("media1", "web1", "web2")  # Debian 11, 12 and 13
+
+
+def build():
+    """All that is published, with when it was written."""
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in (ROOT / "build/mesh").rglob("*.*")}
 
 
 def test_every_consumer_reaches_all_of_the_right_pool(index):
@@ -114,7 +120,7 @@ def test_a_host_that_joins_a_pool_changes_its_consumers_and_keeps_its_port_free_
 
 def test_check_and_diff_show_a_change_and_make_none(index):
     changed = changed_inventory(lambda _, services: services["login"]["check"].update(interval=3333))
-    before = shell("web1", "sha256sum /etc/haproxy/haproxy.cfg")
+    before, built = shell("web1", "sha256sum /etc/haproxy/haproxy.cfg"), build()
     run = playbook("site.yml", "--check", "--diff", inventory=changed)
     assert run.code == 0, run.output
     assert run.changed == {"web1", "web2"}
@@ -123,18 +129,31 @@ def test_check_and_diff_show_a_change_and_make_none(index):
     assert "inter 3333" not in diff["before"]
     assert shell("web1", "sha256sum /etc/haproxy/haproxy.cfg") == before
     assert module("web1", "haproxy_info").result("web1")["generation"] == index["sidecars"]["web1"]["generation"]
-    assert playbook("playbooks/compile-mesh.yml").code == 0
+    assert build() == built
 
 
 def test_a_mistake_in_the_inventory_reaches_no_host():
     broken = changed_inventory(lambda _, services: services["login"].update(port=0, colour="blue"))
-    build = (ROOT / "build/mesh/mesh.json").read_bytes()
+    built = build()
     run = playbook("site.yml", inventory=broken)
     assert run.code != 0
     assert "mesh_services.login.port: 0 is not allowed" in run.output
     assert "mesh_services.login.colour: there is no such field" in run.output
     assert set(run.results) == {min(run.results)}  # the one host that the compilation is reported under
-    assert (ROOT / "build/mesh/mesh.json").read_bytes() == build
+    assert build() == built
+
+
+@pytest.mark.parametrize("mode", [[], ["--check"]])
+def test_the_build_of_another_run_is_not_shipped(index, tmp_path, mode):
+    other = changed_inventory(lambda _, services: services["login"]["check"].update(interval=3333))
+    run = playbook("playbooks/compile-mesh.yml", "-e", f"mesh_build_dir={tmp_path}", inventory=other)
+    assert run.code == 0, run.output
+    run = playbook("playbooks/deploy-sidecars.yml", "-e", f"sidecar_build_dir={tmp_path}", *mode)
+    assert (run.code != 0, run.changed) == (True, set()), run.output
+    wanted = index["sidecars"]["web1"]["generation"]
+    assert f"The text is generation '{mesh(tmp_path)['sidecars']['web1']['generation']}'" in run.output
+    assert f"and it must be '{wanted}', which this run compiled; run it again" in run.output
+    assert module("web1", "haproxy_info").result("web1")["generation"] == wanted
 
 
 @pytest.fixture

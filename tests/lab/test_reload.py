@@ -7,7 +7,7 @@ import re
 import time
 
 from lab import module, shell
-from test_apply import WAYS, compiled, everywhere, generation, nothing_changes, once, other
+from test_apply import WAYS, compiled, everywhere, generation, named, nothing_changes, once
 
 MIGRATES = "net.ipv4.tcp_migrate_req"
 HOLD = """
@@ -58,7 +58,7 @@ def test_a_reload_that_may_lose_requests_says_so():
 
 
 def test_listeners_are_handed_over_by_who_exposes_them():
-    exposing = other("media1").replace("level admin", "level admin expose-fd listeners", 1)
+    exposing = named(compiled("media1").replace("level admin", "level admin expose-fd listeners", 1))
     try:
         assert module("media1", "haproxy_apply", content=exposing).result("media1")["method"] == WAYS["media1"]
         assert reload("media1")["method"] == "expose-fd"
@@ -69,7 +69,7 @@ def test_listeners_are_handed_over_by_who_exposes_them():
 @once
 def test_a_generation_whose_checks_all_fail_is_rolled_back(host, index):
     line = "option httpchk GET /health"
-    blind = other(host).replace(line, f"{line}\n    http-check expect status 404")
+    blind = named(compiled(host).replace(line, f"{line}\n    http-check expect status 404"))
     with nothing_changes(host, index):
         result = module(host, "haproxy_apply", content=blind).result(host)
         assert (result.get("failed"), result["rolled_back"]) == (True, True), result

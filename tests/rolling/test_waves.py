@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 
 import pytest
-from conftest import apply
-from lab import INVENTORY, ROOT, Run, ask, at_terminal, changed_inventory, module, playbook, port_held, shell, start
+from conftest import apply, roll
+from lab import (
+    INVENTORY,
+    ROOT,
+    Run,
+    ask,
+    at_terminal,
+    changed_inventory,
+    mesh,
+    module,
+    playbook,
+    port_held,
+    shell,
+    start,
+)
 
 SIDECARS = ("web1", "web2", "media1", "media2", "user1", "user2")
 # The canary; then its own hypervisor and one after the other, in the order of their first hosts in the inventory.
@@ -52,15 +66,15 @@ def restored():
 
 
 def test_a_change_goes_out_canary_first_then_hypervisor_by_hypervisor_and_back_the_same_way():
-    before = states()
-    run = playbook("site.yml", inventory=interval(2100))
+    before, new = states(), interval(2100)
+    run = playbook("site.yml", inventory=new)
     assert run.code == 0, run.output
     assert announced(run) == ORDER
     assert run.changed == set(SIDECARS)
     assert "Done: web1, user1. After it: 2 hosts." in run.output
-    again = playbook("site.yml", inventory=interval(2100))
+    again = playbook("site.yml", inventory=new)
     assert (again.code, again.changed, announced(again)) == (0, set(), [])
-    back = playbook("playbooks/roll-back.yml")
+    back = playbook("playbooks/roll-back.yml", inventory=new)
     assert (back.code, announced(back)) == (0, ORDER), back.output
     assert states() == before
 
@@ -203,6 +217,54 @@ def test_at_a_terminal_only_yes_goes_on(typed, code, rolled):
     assert ended == code, said
     after = states()
     assert {host for host in SIDECARS if after[host] != before[host]} == rolled, said
+
+
+def test_a_run_ships_what_it_compiled_whatever_others_compile_meanwhile():
+    """While it stands after its first wave, a dry run of an inventory with one service less, and a compilation of a
+    third one, in the same checkout."""
+    new, fewer, third = (
+        interval(2900),
+        changed_inventory(lambda _, services: services.pop("page_cache")),
+        interval(3000),
+    )
+    command = ["ansible-playbook", "-i", str(new), DEPLOY, "-e", "rollout_pause=true"]
+    wanted, built = {}, {}
+
+    def published():
+        return {path: path.read_bytes() for path in (ROOT / "build/mesh").rglob("*.*")}
+
+    def answer(prompt):
+        if prompt == 2:
+            wanted.update({host: one["generation"] for host, one in mesh()["sidecars"].items()})
+            built.update(published())
+            dry = playbook("site.yml", "--check", inventory=fewer)
+            assert (dry.code, published() == built) == (0, True), dry.output
+            roll("compile-mesh", third)
+            assert published() != built
+        return "yes"
+
+    code, said = at_terminal(command, ROOT, "Type yes to go on", answer)
+    assert code == 0, said
+    after = states()
+    assert {host: generation for host, (_, generation) in after.items()} == wanted
+    for host, (checksum, _) in after.items():
+        text = built[ROOT / f"build/mesh/{host}/haproxy.cfg"]
+        assert checksum.split()[0] == hashlib.sha256(text).hexdigest(), host
+    again = playbook(DEPLOY, inventory=new)
+    assert (again.code, again.changed, announced(again)) == (0, set(), []), again.output
+
+
+def test_going_back_with_the_build_of_another_inventory_is_refused(untouched):
+    other = interval(3100)
+    roll("compile-mesh", other)
+    run = playbook("playbooks/roll-back.yml")
+    assert run.code != 0
+    assert f"is of another inventory, -i {other}; this run has -i {INVENTORY}." in run.output
+    assert f"ansible-playbook -i {INVENTORY} playbooks/compile-mesh.yml" in run.output
+    assert (run.changed, announced(run)) == (set(), [])
+    roll("compile-mesh", INVENTORY)
+    looked = playbook("playbooks/roll-back.yml", "--check")
+    assert looked.code == 0, looked.output
 
 
 def test_the_inventory_is_the_one_that_these_tests_know():

@@ -35,7 +35,7 @@ def rollout(tmp_path):
     shutil.copy(ROOT / "ansible.cfg", tmp_path)
     (tmp_path / "inventory.yml").write_text(INVENTORY)
     (tmp_path / "build").mkdir()
-    (tmp_path / "build/mesh.json").write_text(json.dumps(INDEX))
+    (tmp_path / "build/mesh.json").write_text(json.dumps({**INDEX, "inventory": [str(tmp_path / "inventory.yml")]}))
 
     def step(**arguments):
         given = json.dumps({"build_dir": str(tmp_path / "build"), **arguments})
@@ -67,11 +67,36 @@ def test_what_nobody_could_tell_is_reported(rollout):
     assert result["warnings"] == ["Nobody could be asked about app: all of their backends count as up."]
 
 
-def test_without_a_build_hypervisors_alone_make_the_waves(rollout, tmp_path):
+@pytest.mark.parametrize(
+    ("step", "content", "says"),
+    [
+        ("ask", None, "There is no build in {build}."),
+        ("plan", {}, "{build}/mesh.json is damaged, or an earlier release wrote it."),
+        ("end", INDEX, "{build}/mesh.json is damaged, or an earlier release wrote it."),
+        (
+            "plan",
+            {**INDEX, "inventory": ["/srv/other.yml"]},
+            "The build in {build} is of another inventory, -i /srv/other.yml; this run has -i {inventory}.",
+        ),
+    ],
+)
+def test_without_a_build_of_this_inventory_nothing_is_planned_and_the_way_out_is_said(
+    rollout, tmp_path, step, content, says
+):
+    if content is None:
+        (tmp_path / "build/mesh.json").unlink()
+    else:
+        (tmp_path / "build/mesh.json").write_text(json.dumps(content))
+    result = rollout(step=step, hosts=ALL)
+    assert result["failed"] is True
+    assert result["msg"].startswith(says.format(build=tmp_path / "build", inventory=tmp_path / "inventory.yml"))
+    assert f"ansible-playbook -i {tmp_path}/inventory.yml playbooks/compile-mesh.yml" in result["msg"]
+    assert "-b -m haproxy_apply -a generation=previous" in result["msg"]
+
+
+def test_a_stop_needs_no_build_to_say_how_to_go_on(rollout, tmp_path):
     (tmp_path / "build/mesh.json").unlink()
-    result = rollout(step="plan", hosts=ALL, growth="unlimited")
-    assert result["waves"] == [["web1"], ["app1", "app2"], ["other"]]
-    assert result["warnings"][0].startswith("There is no mesh.json in")
+    assert "-e rollout_from=app1" in rollout(step="stop", hosts=["app1"], plan=PLAN, done=["web1"])["msg"]
 
 
 def test_what_stands_in_the_way_of_a_plan_is_said(rollout):

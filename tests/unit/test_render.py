@@ -8,7 +8,7 @@ import pytest
 from ansible.module_utils.hamesh.compiler import compile_mesh
 from ansible.module_utils.hamesh.model import DIALECTS
 from ansible.module_utils.hamesh.render import render
-from ansible.module_utils.hamesh.syntax import generation, parse
+from ansible.module_utils.hamesh.syntax import generation, name_text, parse
 from meshes import HOSTS, NETWORKS, TEMPLATE, compiled, section, text_of
 
 GLOBAL = """
@@ -188,5 +188,6 @@ def test_the_generation_names_the_text():
     assert one == same
     assert one.generation != other.generation
     assert generation(one.text) == one.generation
+    assert name_text(one.text) == one
     blank = one.text.replace(one.generation, "@generation@", 1)
     assert hashlib.sha256(blank.encode()).hexdigest().startswith(one.generation)

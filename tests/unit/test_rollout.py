@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 
@@ -50,6 +51,10 @@ GONE = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port"
 FAILS_ON_C = {"take": "test {{ inventory_hostname }} != c"}
 
 
+def mesh_of(inventory, **parts):
+    return json.dumps({"inventory": [str(inventory)], "services": {}, "pools": {}, "sidecars": {}, **parts})
+
+
 @pytest.fixture
 def roll(tmp_path):
     """Run it: exit code, the waves as they were announced, the hosts that were taken, and all that was printed."""
@@ -60,7 +65,7 @@ def roll(tmp_path):
             inventory["all"]["hosts"][host].update(more)
         (tmp_path / "inventory.yml").write_text(yaml.safe_dump(inventory))
         (tmp_path / "playbook.yml").write_text(PLAYBOOK)
-        (tmp_path / "mesh.json").write_text(json.dumps(index or {}))
+        (tmp_path / "mesh.json").write_text(mesh_of(tmp_path / "inventory.yml", **(index or {})))
         given = json.dumps({"mesh_build_dir": str(tmp_path), **variables})
         command = ["ansible-playbook", "-i", "inventory.yml", "playbook.yml", "-e", given, *arguments]
         environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
@@ -147,3 +152,19 @@ def test_at_a_terminal_only_yes_goes_on(roll, tmp_path, typed, code, begun):
     ended, said = at_terminal(command, tmp_path, "Type yes to go on", typed)
     waves = re.findall(r"Wave \d+ of \d+: ([a-f, ]+) \(", said)
     assert (ended, [one.split(", ") for one in waves]) == (code, begun), said
+
+
+@pytest.mark.parametrize("published", [mesh_of("/srv/other"), "half of it"])
+def test_what_is_published_meanwhile_does_not_change_the_plan(roll, tmp_path, published):
+    publish = f"printf %s {shlex.quote(published)} >{tmp_path}/mesh.json"
+    code, waves, taken, output = roll("--limit", "a,b", take=f"sh -c {shlex.quote(publish)}")
+    assert (code, waves, taken) == (0, [["a"], ["b"]], "ab"), output
+    assert (tmp_path / "mesh.json").read_text() == published
+
+
+def test_another_inventory_s_build_ends_it_before_the_first_wave(roll, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/mesh.json").write_text(mesh_of("/srv/other"))
+    code, waves, taken, output = roll(mesh_build_dir=str(tmp_path / "other"))
+    assert (code != 0, waves, taken) == (True, [], ""), output
+    assert "is of another inventory, -i /srv/other; this run has" in " ".join(output.split())

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from ansible.module_utils.hamesh.syntax import binds, duplicate_binds, generation, parse, split_words, stats_socket
+from ansible.module_utils.hamesh.syntax import (
+    binds,
+    duplicate_binds,
+    generation,
+    name_text,
+    parse,
+    split_words,
+    stats_socket,
+)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +41,44 @@ def test_sections_know_their_lines():
 def test_the_generation_is_the_last_word_of_the_global_description():
     assert generation("global\n description hamesh 0a1b\nlisten x\n description other 9\n") == "0a1b"
     assert generation("global\n daemon\n") == ""
+
+
+def test_a_text_is_named_once_and_for_all_by_what_else_it_says():
+    text, own = name_text("global\n    description hamesh mine\nlisten x\n    description mine\n")
+    assert text == f"global\n    description hamesh {own}\nlisten x\n    description mine\n"
+    assert (len(own), generation(text), name_text(text)) == (12, own, (text, own))
+    assert name_text(text.replace(own, "0123456789ab")) == (text, own)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda text: text.replace("8080", "8081"), id="one byte"),
+        pytest.param(lambda text: text[:-1], id="without its last byte"),
+        pytest.param(lambda text: text[: text.index("listen")], id="cut between sections"),
+        pytest.param(lambda text: f"{text}\n", id="one byte more"),
+        pytest.param(lambda text: text.replace("a comment", "another"), id="a comment"),
+        pytest.param(lambda text: text.replace("a comment", "a \udcff"), id="a byte that is no text"),
+    ],
+)
+def test_a_text_that_was_changed_no_longer_has_its_own_name(change):
+    text, own = name_text("# a comment\nglobal\n description hamesh x\nlisten a\n server b 10.0.0.1:8080\n")
+    assert generation(change(text)) == own != name_text(change(text))[1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "global\n    daemon\n",
+        "global\n    description\n",
+        "global\n    # description x\n",
+        "listen a\n    description x\n",
+        'global\n    description "a"b\n',  # its name does not stand there literally
+    ],
+)
+def test_a_text_without_a_description_has_no_name(text):
+    assert name_text(text) == (text, "")
 
 
 def test_the_stats_socket_is_a_path():
