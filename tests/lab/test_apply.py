@@ -271,10 +271,10 @@ def test_what_was_set_by_hand_survives_a_reload_and_a_roll_back(host, index):
 
 def edited(host, pool, server, old, new):
     """The host's configuration with one thing changed in one server's line."""
-    head, _, rest = other(host).partition(f"\nlisten {pool}\n")
+    head, _, rest = compiled(host).partition(f"\nlisten {pool}\n")
     lines = [line.replace(old, new) if line.split()[:2] == ["server", server] else line for line in rest.split("\n")]
     assert lines != rest.split("\n")
-    return "\n".join([f"{head}\nlisten {pool}", *lines])
+    return named("\n".join([f"{head}\nlisten {pool}", *lines]))
 
 
 @everywhere

@@ -7,7 +7,7 @@ import re
 import time
 
 from lab import module, shell
-from test_apply import WAYS, compiled, everywhere, generation, named, nothing_changes, once
+from test_apply import WAYS, compiled, everywhere, generation, named, nothing_changes, once, other
 
 MIGRATES = "net.ipv4.tcp_migrate_req"
 HOLD = """
@@ -78,9 +78,9 @@ def test_a_generation_whose_checks_all_fail_is_rolled_back(host, index):
 
 @everywhere
 def test_a_pool_whose_members_are_all_new_and_do_not_work_is_rolled_back(host, index):
-    head, _, last = other(host).partition("\nlisten page_cache\n")
+    head, _, last = compiled(host).partition("\nlisten page_cache\n")
     moved = re.sub(r"server data(\d) \S+", r"server new\1 127.0.0.1:9", last)
-    text = f"{head}\nlisten page_cache\n{moved}"
+    text = named(f"{head}\nlisten page_cache\n{moved}")
     with nothing_changes(host, index):
         result = module(host, "haproxy_apply", content=text).result(host)
         assert (result.get("failed"), result["rolled_back"]) == (True, True), result
