@@ -122,9 +122,10 @@ version:
   returned: always
 method:
   description:
-    - How the process got there. It was not needed (V(none)), started (V(start)) or restarted (V(restart)), which
-      a reload becomes where the process may have more open files than it was started with, and where one of HAProxy
-      before 1.8 takes the place of a later one, or the other way round.
+    - How the process got there. It was not needed (V(none)), started (V(start)) or restarted (V(restart)).
+    - A reload becomes a restart, with a warning that says why, where the unit gives more open files now than at the
+      last start of the process and its master keeps its limit over a reload; where the process runs as another user
+      than the unit says; and where HAProxy before 1.8 takes the place of a later one, or the other way round.
     - Or it was reloaded, in the best way that the host has. The master of HAProxy 2.6 or later hands the listeners over
       (V(master-worker)); the new process takes them from the old one (V(expose-fd), HAProxy 1.8 and later with
       C(expose-fd listeners)); the kernel hands over the connections that wait (V(tcp-migrate-req), any HAProxy with

@@ -94,7 +94,8 @@ version:
 method:
   description:
     - How it was done, V(start), V(restart), or a way to reload (V(master-worker), V(expose-fd), V(tcp-migrate-req) or
-      V(sf)), which M(haproxy_apply) explains.
+      V(sf)), which M(haproxy_apply) explains. Where a reload was asked for and V(restart) is returned, a warning says
+      why.
   type: str
   returned: always
 seconds:

@@ -16,13 +16,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import re
 import signal
 import time
 from pathlib import Path
-from typing import NamedTuple, Sequence
+from typing import Mapping, NamedTuple, Sequence
 
 from .host import Unit
+from .lock import RECORDS
 from .proof import Configuration
 
 MASTER_WORKER, EXPOSE_FD, TCP_MIGRATE_REQ, SF = "master-worker", "expose-fd", "tcp-migrate-req", "sf"
@@ -32,6 +34,8 @@ COST = (
     "75 reloads under load). Set net.ipv4.tcp_migrate_req=1 (Linux 5.14, role kernel_network), or sidecar_dialect "
     "to 1.8 where HAProxy is that new, or run HAProxy 2.6 or later in master-worker mode"
 )
+LIMITS = Path("/proc/1/limits")  # systemd's own
+MOST_OF_RECORD = 200  # characters
 LAST_WORDS = 2.0  # seconds between asking an old process to end and ending it
 
 
@@ -67,12 +71,45 @@ def find_way(unit: Unit, version: str, running: Configuration | None, becomes: s
     return way(command, show.get("ExecReload", ""), version, running, migrates, becomes)
 
 
-def is_of_another_kind(unit: Unit) -> bool:
-    """Is the unit for a master that reloads itself (1.8 and later), and its process none, or the other way round?
-    Such a process is not reloaded into the other."""
-    show = unit.properties("MainPID", "Type")
-    command = _command(show.get("MainPID", "0"))
-    return show.get("Type") in ("notify", "forking") and ("-Ws" in command) != (show.get("Type") == "notify")
+def restart_reason(unit: Unit) -> str:
+    """Return why only a restart gives the process what its unit says now, "" where a reload will do.
+
+    A reload changes neither the user nor whether there is a master that reloads itself (1.8 and later), and such a
+    master keeps its hard limit of open files. That is compared with what the unit gave at the last start, and not with
+    what the process has: HAProxy up to 1.9 lowers its own limit to what its maxconn needs. Where there is no master,
+    systemd starts the new process of each reload, with the limit that the unit gives now.
+    """
+    show = unit.properties("Id", "InvocationID", "LimitNOFILE", "MainPID", "Type", "User")
+    pid, kind, user = show.get("MainPID", "0"), show.get("Type", ""), show.get("User", "")
+    if kind in ("notify", "forking") and ("-Ws" in _command(pid)) != (kind == "notify"):
+        runs, says = ("no master", "one") if kind == "notify" else ("a master", "none")
+        return f"its process is {runs} that reloads itself, and its unit is for {says}"
+    with contextlib.suppress(OSError, KeyError):  # the process or the user is not there
+        owner = Path(f"/proc/{pid}").stat().st_uid
+        if user and pwd.getpwnam(user).pw_uid != owner:
+            return f"its process runs as uid {owner}, and its unit says User={user}"
+    if kind != "forking":
+        with contextlib.suppress(OSError, ValueError, KeyError):  # it cannot be told
+            kept, given = files_at_start(show), _files(show["LimitNOFILE"])
+            if kept < given:
+                return f"it was started with at most {kept} open files, and its unit gives {given} now"
+    return ""
+
+
+def files_at_start(show: Mapping[str, str]) -> int:
+    """Return the hard limit of open files that a unit gave at its last start, which its drop-in has kept
+    (60-hamesh.conf.j2 of role sidecar). Raises OSError or ValueError where that start left no record."""
+    with (RECORDS / f"{show['Id']}.started").open() as file:
+        kept = dict(line.partition("=")[::2] for line in file.read(MOST_OF_RECORD).splitlines())
+    if not show["InvocationID"] or kept.get("InvocationID") != show["InvocationID"]:
+        raise ValueError(f"{file.name} is of another start")
+    return _files(kept.get("LimitNOFILE", ""))
+
+
+def _files(limit: str) -> int:
+    """Return what a unit's LimitNOFILE comes to: systemd gives no more than it has itself."""
+    most = int(LIMITS.read_text().split("Max open files", 1)[1].split()[1])
+    return most if limit == "infinity" else min(int(limit), most)
 
 
 def _command(pid: str) -> list[str]:

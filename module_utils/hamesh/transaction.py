@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import pwd
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any, Callable, NamedTuple, Sequence
 from . import intent, recipe, runtime
 from .check import Verdict, check_text
 from .files import explain, read_text, write_whole
-from .handover import COST, SF, find_way, is_of_another_kind, old_processes, reap
+from .handover import COST, SF, find_way, old_processes, reap, restart_reason
 from .history import FOUND, History
 from .host import Finished, Unit, cannot_bind, listening
 from .intent import Intent, Unfinished
@@ -440,11 +439,14 @@ class Transaction:
     ) -> tuple[Finished, list[str]]:
         """Start, reload or restart, and wait for the proof. A process that was there before going back may be the
         one that is there now, and the pools are as they are."""
-        show = self.unit.properties("LimitNOFILE", "User", "MainPID", "ActiveState")
-        if show.get("ActiveState") not in RUNNING:
+        runs = self.unit.properties("ActiveState").get("ActiveState") in RUNNING
+        if not runs:
             self.unit.act("reset-failed")  # also the count of its failures
-        if verb == "reload" and (_outgrown(show) or is_of_another_kind(self.unit)):
+        reason = restart_reason(self.unit) if verb == "reload" else ""
+        if reason:
             verb = "restart"
+            told = f"{self.request.unit} was restarted, not reloaded: {reason}; connections were refused meanwhile"
+            self.outcome.warnings += [told] if runs else []
         how = (before.info.get("Version", ""), self._running(before), self.program.version)
         self.outcome.method = find_way(self.unit, *how) if verb == "reload" else verb
         if self.outcome.method == SF and COST not in self.outcome.warnings:
@@ -554,22 +556,3 @@ def _wait(find: Callable[[], list[str]], deadline: float) -> list[str]:
         time.sleep(POLL)
         faults = find()
     return faults
-
-
-def _outgrown(show: dict[str, str]) -> bool:
-    """Does the unit have another user now, or more open files, than the process was started with? Only a restart
-    hands them over; and root's process would run as root what a file without `user` says."""
-    try:
-        pid = int(show["MainPID"])
-        if show.get("User") and pwd.getpwnam(show["User"]).pw_uid != Path(f"/proc/{pid}").stat().st_uid:
-            return True
-        granted = min(int(show["LimitNOFILE"]), _most_files(1))  # systemd gives no more than it has itself
-        return _most_files(pid) < granted
-    except (OSError, ValueError, KeyError):
-        return False  # "infinity", or it cannot be told
-
-
-def _most_files(pid: int) -> int:
-    """A process's hard limit of open files."""
-    limits = Path(f"/proc/{pid}/limits").read_text()
-    return int(limits.split("Max open files", 1)[1].split()[1])

@@ -19,6 +19,35 @@ while True:
     print(answers.readline(), answers.readline(), flush=True)
     time.sleep(0.2)
 """
+# Starts HAProxy as one up to 1.9 starts itself: with fewer open files than the unit gives.
+LOWERS = """
+[Service]
+ExecStart=
+ExecStart=/bin/sh -c 'ulimit -n 9000; exec /usr/sbin/haproxy -Ws -f $CONFIG -p $PIDFILE $EXTRAOPTS'
+"""
+
+
+@contextlib.contextmanager
+def drop_ins(host):
+    """Changes of the unit, each `change(name, text)`, which are gone afterwards."""
+    place = "/run/systemd/system/haproxy.service.d"
+
+    def change(name, text):
+        shell(host, f"mkdir -p {place}; cat >{place}/{name}.conf; systemctl daemon-reload", text)
+
+    try:
+        yield change
+    finally:
+        shell(host, f"rm -rf {place}; systemctl daemon-reload")
+        again = reload(host, restart=True)
+        assert (again["method"], again.get("warnings", [])) == ("restart", []), again  # it was asked for
+
+
+def files(host):
+    """The hard limit of open files: what the unit gives, and what its process has."""
+    process = "/proc/$(systemctl show haproxy -p MainPID --value)/limits"
+    given, has = shell(host, f"systemctl show haproxy -p LimitNOFILE; grep '^Max open files' {process}").splitlines()
+    return int(given.partition("=")[2]), int(has.split()[4])
 
 
 def reload(host, *options, **arguments):
@@ -44,6 +73,26 @@ def test_a_restart_ends_the_old_process(host, index):
     with nothing_changes(host, index):
         assert reload(host, restart=True)["method"] == "restart"
     assert shell(host, "systemctl show haproxy -p MainPID") != before
+
+
+@everywhere
+def test_a_process_that_lowers_its_own_limit_is_restarted_when_its_unit_gives_more_and_not_before(host, index):
+    with nothing_changes(host, index), drop_ins(host) as change:
+        change("98-lowers", LOWERS.replace("$", "$$"))
+        assert reload(host, restart=True)["method"] == "restart"
+        given, has = files(host)
+        assert has == 9000 < given
+        assert [reload(host)["method"] for _ in range(2)] == [WAYS[host]] * 2
+        change("99-more", f"[Service]\nLimitNOFILE={given + 1000}\n")
+        result = reload(host)
+        assert result["method"] == "restart", result
+        why = f"it was started with at most {given} open files, and its unit gives {given + 1000} now"
+        assert result["warnings"] == [
+            f"haproxy.service was restarted, not reloaded: {why}; connections were refused meanwhile"
+        ]
+        assert files(host) == (given + 1000, 9000)
+        result = reload(host)
+        assert result["method"] == WAYS[host], result
 
 
 def test_a_reload_that_may_lose_requests_says_so():

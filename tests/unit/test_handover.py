@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import re
+import shutil
 import subprocess
 import sys
 import time
 
 import pytest
 from ansible.module_utils.hamesh import handover
-from ansible.module_utils.hamesh.handover import Old, is_of_another_kind, old_processes, reap, way
+from ansible.module_utils.hamesh.handover import Old, old_processes, reap, restart_reason, way
 from ansible.module_utils.hamesh.host import Process
+from ansible.module_utils.hamesh.lock import RECORDS
 from ansible.module_utils.hamesh.proof import Configuration
+from conftest import ROOT
 
 PLAIN = Configuration("global\n    stats socket /run/a.sock level admin\n")
 EXPOSING = Configuration("global\n    stats socket /run/a.sock level admin expose-fd listeners\n")
@@ -57,20 +63,138 @@ def test_another_release_is_not_trusted_to_take_over_the_listeners(version, beco
     assert way(["haproxy", "-Ws", "-f", "a"], "kill", version, EXPOSING, migrates, becomes) == expected
 
 
+MASTERS, FORKED = "haproxy -Ws -f a", "haproxy -D -f a -sf 17"
+ME = pwd.getpwuid(os.geteuid()).pw_name
+OTHER = next(user.pw_name for user in pwd.getpwall() if user.pw_uid != os.geteuid())
+START = "b7a52e09c8ac4a1f8f4f7c1f5a0c2d11"
+MOST = 65536  # what systemd has itself
+ASKED, SAYS = ("InvocationID", "LimitNOFILE"), f"LimitNOFILE=9000\\nInvocationID={START}\\n"
+SHOWN = {
+    "Id": "haproxy.service",
+    "InvocationID": START,
+    "LimitNOFILE": "16384",
+    "MainPID": str(os.getpid()),
+    "Type": "notify",
+    "User": "",
+}
+
+
+@pytest.fixture
+def reason(tmp_path, monkeypatch):
+    """What restart_reason says of a unit whose process has `command`, and whose last start left `record`."""
+    monkeypatch.setattr(handover, "RECORDS", tmp_path)
+    monkeypatch.setattr(handover, "LIMITS", tmp_path / "limits")
+    (tmp_path / "limits").write_text(f"Max processes 30000 30000 processes\nMax open files   1024   {MOST}   files\n")
+
+    def ask(record, command=MASTERS, **properties):
+        monkeypatch.setattr(handover, "_command", lambda pid: command.split())
+        if record is not None:
+            (tmp_path / "haproxy.service.started").write_bytes(record)
+        shown = {**SHOWN, **properties}
+        return restart_reason(type("Unit", (), {"properties": lambda self, *names: {n: shown[n] for n in names}})())
+
+    return ask
+
+
+def kept(files, start=START):
+    return f"InvocationID={start}\nLimitNOFILE={files}\n".encode()
+
+
 @pytest.mark.parametrize(
-    ("kind", "command", "another"),
+    ("kind", "command", "expected"),
     [
-        ("notify", "haproxy -Ws -f a", False),
-        ("notify", "haproxy -D -f a", True),
-        ("forking", "haproxy -D -f a -sf 17", False),
-        ("forking", "haproxy -Ws -f a", True),
-        ("simple", "haproxy -db -f a", False),  # somebody's own
+        ("notify", MASTERS, ""),
+        ("notify", "haproxy -D -f a", "its process is no master that reloads itself, and its unit is for one"),
+        ("notify", "", "its process is no master that reloads itself, and its unit is for one"),  # it has gone
+        ("forking", FORKED, ""),
+        ("forking", MASTERS, "its process is a master that reloads itself, and its unit is for none"),
+        ("simple", "haproxy -db -f a", ""),  # somebody's own
     ],
 )
-def test_a_process_is_not_reloaded_into_one_of_another_kind(kind, command, another, monkeypatch):
-    monkeypatch.setattr(handover, "_command", lambda pid: command.split())
-    unit = type("Unit", (), {"properties": lambda self, *names: {"MainPID": "17", "Type": kind}})()
-    assert is_of_another_kind(unit) is another
+def test_a_process_is_not_reloaded_into_one_of_another_kind(reason, kind, command, expected):
+    assert reason(None, command, Type=kind) == expected
+
+
+@pytest.mark.parametrize(("kind", "command"), [("notify", MASTERS), ("forking", FORKED), ("simple", "haproxy -db")])
+@pytest.mark.parametrize(
+    ("unit", "needed"),
+    [
+        ({}, False),
+        ({"User": ME}, False),
+        ({"User": OTHER}, True),
+        ({"User": OTHER, "LimitNOFILE": "infinity"}, True),
+        ({"User": "nobody-has-this-name"}, False),
+        ({"User": OTHER, "MainPID": "0"}, False),  # nothing runs
+    ],
+)
+def test_a_process_of_another_user_than_its_unit_needs_a_restart(reason, kind, command, unit, needed):
+    says = f"its process runs as uid {os.geteuid()}, and its unit says User={OTHER}"
+    assert reason(None, command, Type=kind, **unit) == (says if needed else "")
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "expected"),
+    [
+        ("16384", "16384", ()),
+        ("16384", "8000", ()),
+        ("16384", "16385", (16384, 16385)),
+        ("16384", "1000000", (16384, MOST)),  # no more than systemd has itself
+        ("16384", "infinity", (16384, MOST)),
+        (str(MOST), "1000000", ()),
+        ("1000000", "infinity", ()),
+        ("infinity", "infinity", ()),
+        ("16384", "", ()),
+        ("many", "16384", ()),
+        ("", "16384", ()),
+    ],
+)
+def test_a_process_whose_unit_gave_fewer_files_than_now_needs_a_restart(reason, then, now, expected):
+    """Whatever the process has: this one, which is pytest, has other limits than all of these."""
+    says = "it was started with at most {} open files, and its unit gives {} now".format(*expected or (0, 0))
+    assert reason(kept(then), LimitNOFILE=now) == (says if expected else "")
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param(None, id="started before there were records"),
+        pytest.param(kept(1024, START[::-1]), id="of another start"),
+        pytest.param(b"", id="no room for it"),
+        pytest.param(b"LimitNOFILE=1024\n", id="half of it"),
+        pytest.param(b"InvocationID=\xff\xfe\nLimitNOFILE=1024\n", id="not text"),
+        pytest.param(b"\n" * 10**6 + kept(1024), id="huge"),
+    ],
+)
+def test_what_no_record_tells_is_no_reason_to_restart(reason, record):
+    assert reason(record) == ""
+
+
+def test_a_record_without_a_start_is_none(reason):
+    assert reason(kept(1024, ""), InvocationID="") == ""
+
+
+def test_where_there_is_no_master_each_reload_gets_what_the_unit_gives(reason):
+    assert reason(kept(1024), FORKED, Type="forking") == ""
+    assert reason(kept(1024), "haproxy -db -f a", Type="simple") != ""
+
+
+def test_what_systemd_does_not_tell_is_no_reason_to_restart():
+    assert restart_reason(type("Unit", (), {"properties": lambda self, *names: {}})()) == ""
+
+
+def test_what_the_drop_in_keeps_is_what_is_read(reason, tmp_path):
+    """The drop-in's own command, as systemd runs it at a start, with a systemctl that says what it was asked for."""
+    drop_in = (ROOT / "roles/sidecar/templates/60-hamesh.conf.j2").read_text()
+    command = re.search(r"^ExecStartPre=-\+/bin/sh -c '([^'%]*%n[^'%]*%n[^'%]*)'$", drop_in, re.MULTILINE).group(1)
+    assert command.count(str(RECORDS)) == 2
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(f"#!/bin/sh\n[ \"$*\" = 'show --property={','.join(ASKED)} a.service' ] && printf '{SAYS}'\n")
+    systemctl.chmod(0o755)
+    here = command.replace("%n", "a.service").replace(str(RECORDS), str(tmp_path / "new"))
+    subprocess.run(["/bin/sh", "-c", here], env={"PATH": f"{tmp_path}:/bin:/usr/bin"}, check=True)
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+    shutil.copy(tmp_path / "new/a.service.started", tmp_path)
+    assert reason(None, Id="a.service").startswith("it was started with at most 9000 open files")
 
 
 class Unit:

@@ -1,39 +1,50 @@
-"""When a reload would not do, and the process has to be started anew. The rest of it needs a host: tests/lab."""
+"""A reload that becomes a restart is a warning. The rest of a transaction needs a host: tests/lab."""
 
 from __future__ import annotations
 
-import os
-import pwd
-import resource
-
 import pytest
-from ansible.module_utils.hamesh.transaction import _outgrown
+from ansible.module_utils.hamesh import transaction
+from ansible.module_utils.hamesh.host import Finished
+from ansible.module_utils.hamesh.proof import Configuration
+from ansible.module_utils.hamesh.transaction import Outcome, Request, Snapshot, Transaction
 
-ME = pwd.getpwuid(os.geteuid()).pw_name
-OTHER = next(user.pw_name for user in pwd.getpwall() if user.pw_uid != os.geteuid())
-FILES = str(resource.getrlimit(resource.RLIMIT_NOFILE)[1])
-HERE = {"MainPID": str(os.getpid()), "User": "", "LimitNOFILE": FILES}  # a unit with just what this process has
+WHY = "it was started with at most 9000 open files, and its unit gives 16384 now"
+WARNING = f"haproxy.service was restarted, not reloaded: {WHY}; connections were refused meanwhile"
+
+
+class Unit:
+    """A unit that does all it is told, and keeps a list of it."""
+
+    def __init__(self, state):
+        self.state, self.acts = state, []
+
+    def properties(self, *names):
+        return {"ActiveState": self.state}
+
+    def act(self, verb):
+        self.acts.append(verb)
+        return Finished(0, "")
 
 
 @pytest.mark.parametrize(
-    ("unit", "expected"),
+    ("verb", "reason", "state", "acts", "method", "warnings"),
     [
-        ({}, False),
-        ({"User": ME}, False),
-        ({"User": OTHER}, True),
-        ({"User": OTHER, "LimitNOFILE": "infinity"}, True),
-        ({"User": "nobody-has-this-name"}, False),
-        ({"User": OTHER, "MainPID": "0"}, False),  # nothing runs
+        ("reload", "", "active", ["reload"], "master-worker", []),
+        ("reload", WHY, "active", ["restart"], "restart", [WARNING]),
+        ("reload", WHY, "failed", ["reset-failed", "restart"], "restart", []),  # nothing ran
+        ("restart", WHY, "active", ["restart"], "restart", []),  # an operator asked for it
+        ("start", WHY, "inactive", ["reset-failed", "start"], "start", []),
     ],
 )
-def test_a_process_of_another_user_than_its_unit_needs_a_restart(unit, expected):
-    assert _outgrown({**HERE, **unit}) is expected
-
-
-def test_a_process_with_fewer_files_than_its_unit_needs_a_restart(monkeypatch):
-    most = {1: 4096, os.getpid(): 1024}
-    monkeypatch.setattr("ansible.module_utils.hamesh.transaction._most_files", most.get)
-    limits = ("1024", "2048", "65536")
-    assert [_outgrown({**HERE, "LimitNOFILE": limit}) for limit in limits] == [False, True, True]
-    most[os.getpid()] = 4096  # no more than systemd itself has
-    assert not _outgrown({**HERE, "LimitNOFILE": "65536"})
+def test_a_reload_that_becomes_a_restart_is_a_warning(
+    tmp_path, monkeypatch, verb, reason, state, acts, method, warnings
+):
+    path = str(tmp_path / "haproxy.cfg")
+    request = Request(None, None, path, f"{path}/haproxy", "haproxy.service", None, [], 1800, 5.0)
+    monkeypatch.setattr(transaction, "restart_reason", lambda unit: reason)
+    monkeypatch.setattr(transaction, "find_way", lambda *how: "master-worker")
+    monkeypatch.setattr(Configuration, "faults", lambda *how: [])
+    one = Transaction(request, Outcome(), dry_run=False)
+    one.unit = Unit(state)
+    one._act(verb, Configuration(""), Snapshot(None, state, "", 17, {}, {}), going_back=True)
+    assert (one.unit.acts, one.outcome.method, one.outcome.warnings) == (acts, method, warnings)
