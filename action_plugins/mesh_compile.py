@@ -17,10 +17,10 @@ from ansible.utils.display import Display
 if str(Path(__file__).resolve().parents[1] / "module_utils") not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from ansible.module_utils.hamesh.build import RUN, build_files, changes, kernels, write_build
-from ansible.module_utils.hamesh.compiler import HOST_VARIABLES, MeshError, compile_mesh
-from ansible.module_utils.hamesh.render import load_template, render
-from ansible.module_utils.hamesh.review import review
+from ansible.module_utils.hamesh.mesh.build_dir import RUN, build_files, changes, kernels, write_build
+from ansible.module_utils.hamesh.mesh.compiler import HOST_VARIABLES, MeshError, compile_mesh
+from ansible.module_utils.hamesh.mesh.render import load_template, render
+from ansible.module_utils.hamesh.mesh.review import review
 
 display = Display()
 ROOT = Path(__file__).resolve().parents[1]

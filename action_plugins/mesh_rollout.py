@@ -16,9 +16,9 @@ from ansible.utils.display import Display
 if str(Path(__file__).resolve().parents[1] / "module_utils") not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from ansible.module_utils.hamesh import fleet as view
-from ansible.module_utils.hamesh.build import RUN, BuildError, run_index
-from ansible.module_utils.hamesh.waves import RolloutError, read_policy
+from ansible.module_utils.hamesh.mesh.build_dir import RUN, BuildError, run_index
+from ansible.module_utils.hamesh.rollout import gate, messages
+from ansible.module_utils.hamesh.rollout.waves import RolloutError, read_policy
 
 display = Display()
 BUILD = Path(__file__).resolve().parents[1] / "build/mesh"
@@ -48,7 +48,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         _, self.given = self.validate_argument_spec(ARGUMENTS)
         self.vars = task_vars or {}
-        self.answers = view.read_answers(self.given["answers"])
+        self.answers = gate.read_answers(self.given["answers"])
         known = set(self.given["hosts"])
         self.hosts = [host for host in self.vars["groups"]["all"] if host in known]
         try:
@@ -57,11 +57,11 @@ class ActionModule(ActionBase):
             return {"failed": True, "msg": str(error), "hosts": self.hosts}
 
     @functools.cached_property
-    def fleet(self) -> view.Fleet:
+    def fleet(self) -> gate.Fleet:
         """The mesh of this run's own build; where it has compiled nothing, of the last one of its inventory."""
         published = Path(self.given["build_dir"]).absolute()
         sources = self.vars["ansible_inventory_sources"]
-        return view.read_fleet(run_index(Path(constants.DEFAULT_LOCAL_TMP) / RUN, published, sources))
+        return gate.read_fleet(run_index(Path(constants.DEFAULT_LOCAL_TMP) / RUN, published, sources))
 
     def ask(self) -> dict[str, Any]:
         told: list[str] = []
@@ -69,15 +69,15 @@ class ActionModule(ActionBase):
             waves, at = self._wave()
             missing = [host for wave in waves[:at] for host in wave if host not in self.given["done"]]
             if missing:
-                early = f"Wave {at + 1} is not begun: an earlier one did not end on {view.some(missing)}."
-                raise RolloutError([f"{early} {view.go_on(missing)}"])
-            told = view.announce(waves, at, self._hypervisors([host for wave in waves for host in wave]))
+                early = f"Wave {at + 1} is not begun: an earlier one did not end on {messages.some(missing)}."
+                raise RolloutError([f"{early} {messages.go_on(missing)}"])
+            told = messages.announce(waves, at, self._hypervisors([host for wave in waves for host in wave]))
         candidates = self._hypervisors(dict.fromkeys(itertools.chain(*self.fleet.consumers.values())))
-        asked = view.witnesses(self.fleet, self.hosts, self.given["witnesses"], candidates)
+        asked = gate.witnesses(self.fleet, self.hosts, self.given["witnesses"], candidates)
         return {
             "hosts": self.hosts,
             "told": told,
-            "witnesses": view.shared(asked, self.hosts),
+            "witnesses": gate.shared(asked, self.hosts),
             # Each wave is judged by its own sidecars, too. A plan need not ask all of them.
             "sidecars": self.fleet.sidecars(self.hosts) if self.given["plan"] else [],
         }
@@ -85,10 +85,10 @@ class ActionModule(ActionBase):
     def plan(self) -> dict[str, Any]:
         given = self.given
         policy = read_policy(given["hypervisors"], given["growth"])
-        made = view.plan(self._hypervisors(self.hosts), self._pools(), policy, given["start"])
-        unseen = view.unseen(self.fleet, self.hosts, self.answers)
+        made = gate.plan(self._hypervisors(self.hosts), self._pools(), policy, given["start"])
+        unseen = gate.unseen(self.fleet, self.hosts, self.answers)
         if unseen:
-            display.warning(f"Nobody could be asked about {view.some(unseen)}: all of their backends count as up.")
+            display.warning(f"Nobody could be asked about {messages.some(unseen)}: all of their backends count as up.")
         return {
             "waves": made.waves,
             "hosts": [host for wave in made.waves for host in wave],
@@ -98,20 +98,20 @@ class ActionModule(ActionBase):
         }
 
     def begin(self) -> dict[str, Any]:
-        found = view.obstacles(self.hosts, self._pools())
+        found = gate.obstacles(self.hosts, self._pools())
         if found:
             raise RolloutError(["This wave may not be taken now, and nothing in it was touched.", *found])
         return {
-            "up": view.seen_up(self.hosts, self.answers),
+            "up": gate.seen_up(self.hosts, self.answers),
             "seen": {h: {place: list(one) for place, one in sights.items()} for h, sights in self.answers.items()},
-            "drains": view.shared(
-                [drain._asdict() for drain in view.drains(self.fleet, self.hosts, self.answers)], self.hosts
+            "drains": gate.shared(
+                [drain._asdict() for drain in gate.drains(self.fleet, self.hosts, self.answers)], self.hosts
             ),
         }
 
     def end(self) -> dict[str, Any]:
-        before = view.read_seen(self.given["before"])
-        found = view.faults(self.fleet, self.hosts, before, self.answers, self.given["allow_shrink"])
+        before = gate.read_seen(self.given["before"])
+        found = gate.faults(self.fleet, self.hosts, before, self.answers, self.given["allow_shrink"])
         if found:
             raise RolloutError(["The fleet does not see this wave as it was before.", *found])
         return {}
@@ -119,7 +119,7 @@ class ActionModule(ActionBase):
     def stop(self) -> dict[str, Any]:
         waves, at = self._wave()
         back = [host for host in waves[at] if self._went_back(host)]
-        raise RolloutError([view.summarize(waves, at, self.given["done"], back)])
+        raise RolloutError([messages.summarize(waves, at, self.given["done"], back)])
 
     def _went_back(self, host: str) -> bool:
         """Does a deployment's host run again what it ran before, by itself or because its wave was put back?"""
@@ -134,7 +134,7 @@ class ActionModule(ActionBase):
 
     def _pools(self) -> list[Any]:
         given = self.given
-        return view.pools(self.fleet, self.hosts, self.answers, given["disruptive"], given["allow_shrink"])
+        return gate.pools(self.fleet, self.hosts, self.answers, given["disruptive"], given["allow_shrink"])
 
     def _hypervisors(self, hosts: Any) -> dict[str, str]:
         """The hypervisor of each host, "" where it is not known."""

@@ -180,8 +180,8 @@ errors:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hamesh.model import DIALECTS
-from ansible.module_utils.hamesh.transaction import ApplyError, Request, apply_configuration
+from ansible.module_utils.hamesh.haproxy.releases import DIALECTS
+from ansible.module_utils.hamesh.host.apply import ApplyError, Request, apply_configuration
 
 ARGUMENTS = {
     "content": {"type": "str"},

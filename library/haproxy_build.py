@@ -69,7 +69,8 @@ seconds:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hamesh.artifact import ArtifactError, build, version_in
+from ansible.module_utils.hamesh.install.build import build
+from ansible.module_utils.hamesh.install.fetch import ArtifactError, version_in
 
 ARGUMENTS = {
     "tarball": {"type": "path", "required": True},

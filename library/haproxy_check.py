@@ -67,9 +67,10 @@ version:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hamesh.check import check_file, check_text
-from ansible.module_utils.hamesh.files import read_text
-from ansible.module_utils.hamesh.model import DIALECTS
+from ansible.module_utils.hamesh.haproxy.lint import lint
+from ansible.module_utils.hamesh.haproxy.releases import DIALECTS
+from ansible.module_utils.hamesh.host.check import check_file, check_text
+from ansible.module_utils.hamesh.host.files import read_text
 
 ARGUMENTS = {
     "path": {"type": "path"},
@@ -90,9 +91,10 @@ def main() -> None:
     path, content, binary, timeout, dialect = (module.params[key] or "" for key in ARGUMENTS)
     try:
         if path:
-            verdict = check_file(path, read_text(path), binary, timeout, dialect)
+            content = read_text(path)
+            verdict = check_file(path, content, binary, timeout, findings=lint(content, dialect) if dialect else ())
         else:
-            verdict = check_text(content, binary, timeout, dialect)
+            verdict = check_text(content, binary, timeout, findings=lint(content, dialect) if dialect else ())
     except OSError as error:
         module.fail_json(msg=f"{error.filename} cannot be read: {error.strerror}", errors=[], version="")
     for warning in verdict.warnings:

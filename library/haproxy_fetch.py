@@ -60,7 +60,7 @@ dest:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hamesh.artifact import ArtifactError, fetch
+from ansible.module_utils.hamesh.install.fetch import ArtifactError, fetch
 
 ARGUMENTS = {
     "url": {"type": "str", "required": True},

@@ -81,7 +81,8 @@ servers:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hamesh import runtime
+from ansible.module_utils.hamesh.haproxy import status
+from ansible.module_utils.hamesh.host.stats_socket import RuntimeFailure, show_info, show_stat
 
 ARGUMENTS = {
     "socket": {"type": "path", "default": "/run/haproxy/admin.sock"},
@@ -97,19 +98,19 @@ def main() -> None:
     socket, timeout = module.params["socket"], module.params["timeout"]
     deadline = time.monotonic() + module.params["wait"]
     try:
-        info = runtime.show_info(socket, timeout)
-        rows = runtime.show_stat(socket, timeout)
-        while runtime.not_up(runtime.servers(rows), module.params["up"]) and time.monotonic() < deadline:
+        info = show_info(socket, timeout)
+        rows = show_stat(socket, timeout)
+        while status.not_up(status.servers(rows), module.params["up"]) and time.monotonic() < deadline:
             time.sleep(POLL)
-            rows = runtime.show_stat(socket, timeout)
-    except runtime.RuntimeFailure as failure:
+            rows = show_stat(socket, timeout)
+    except RuntimeFailure as failure:
         module.fail_json(msg=str(failure))
     module.exit_json(
         changed=False,
         info=info,
         generation=(info.get("description", "").split() or [""])[-1],
-        pools=runtime.pools(rows),
-        servers=runtime.servers(rows),
+        pools=status.pools(rows),
+        servers=status.servers(rows),
     )
 
 

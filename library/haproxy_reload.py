@@ -138,7 +138,7 @@ errors:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hamesh.transaction import ApplyError, Request, apply_configuration
+from ansible.module_utils.hamesh.host.apply import ApplyError, Request, apply_configuration
 
 ARGUMENTS = {
     "restart": {"type": "bool", "default": False},

@@ -105,7 +105,7 @@ servers:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hamesh.drain import DrainError, Outcome, Request, change_servers
+from ansible.module_utils.hamesh.host.drain import DrainError, Outcome, Request, change_servers
 
 ARGUMENTS = {
     "backend": {"type": "list", "elements": "str", "required": True},

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Measure what a guest is and gets. The work is done in module_utils/hamesh/kvm.py."""
+"""Measure what a guest is and gets. The work is done in module_utils/hamesh/host/guest.py."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ seconds:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hamesh.kvm import KvmError, Request, judge, measure
+from ansible.module_utils.hamesh.host.guest import KvmError, Request, judge, measure
 
 ARGUMENTS = {
     "seconds": {"type": "float", "default": 2},

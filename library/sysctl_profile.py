@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Ansible module: see DOCUMENTATION. The work is done in module_utils/hamesh/kernel.py."""
+"""Ansible module: see DOCUMENTATION. The work is done in module_utils/hamesh/kernel/profile.py."""
 
 from __future__ import annotations
 
@@ -177,7 +177,8 @@ tcp_memory:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hamesh.kernel import Kernel, KernelError, Request, apply_profile
+from ansible.module_utils.hamesh.kernel.keys import Kernel, KernelError
+from ansible.module_utils.hamesh.kernel.profile import Request, apply_profile
 
 ARGUMENTS = {
     # Not a secret, whatever Ansible thinks of an option of this name.

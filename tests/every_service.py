@@ -7,9 +7,9 @@ import itertools
 from pathlib import Path
 from typing import Any, Iterator
 
-from ansible.module_utils.hamesh.compiler import TIMEOUTS, compile_mesh
-from ansible.module_utils.hamesh.kinds import MAX_MILLISECONDS
-from ansible.module_utils.hamesh.render import load_template, render
+from ansible.module_utils.hamesh.mesh.compiler import TIMEOUTS, compile_mesh
+from ansible.module_utils.hamesh.mesh.render import load_template, render
+from ansible.module_utils.hamesh.mesh.values import MAX_MILLISECONDS
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = load_template((ROOT / "roles/mesh/templates/haproxy.cfg.j2").read_text())

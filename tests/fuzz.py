@@ -1,4 +1,4 @@
-"""Run tests/unit/test_fuzz.py on many inventories, on every core, a few thousand to a process.
+"""Run tests/unit/mesh/test_fuzz.py on many inventories, on every core, a few thousand to a process.
 
 Prints the seeds first: `make fuzz FUZZ_SEED=N` replays from N on, `FUZZ_EXAMPLES=N` says how many inventories.
 """
@@ -21,7 +21,7 @@ RUNS = -(-TOTAL // EACH)
 
 
 def fuzz(seed: int) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-q", "tests/unit/test_fuzz.py"]
+    command = [sys.executable, "-m", "pytest", "-q", "tests/unit/mesh/test_fuzz.py"]
     variables = {"FUZZ_SEED": str(seed), "FUZZ_EXAMPLES": str(-(-EACH // 2))}
     return subprocess.run(
         command,

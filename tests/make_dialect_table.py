@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write module_utils/hamesh/dialect_table.py from the verdicts in tests/data.
+"""Write module_utils/hamesh/haproxy/table.py from the verdicts in tests/data.
 
 Each measured directive becomes phrases: the keyword with placeholders for what differs from one
 configuration to the next ("timeout connect #"), and every option word behind it on its own
@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "module_utils"))
-from hamesh.phrases import (  # noqa: E402  only after its path is known
+from hamesh.haproxy.phrases import (  # noqa: E402  only after its path is known
     PLACEHOLDERS,
     address_phrases,
     condition_phrases,
@@ -28,10 +28,10 @@ from hamesh.phrases import (  # noqa: E402  only after its path is known
     format_phrases,
     split_condition,
 )
-from hamesh.syntax import split_words  # noqa: E402
-from hamesh.verdicts import harshest, mildest  # noqa: E402
+from hamesh.haproxy.syntax import split_words  # noqa: E402
+from hamesh.haproxy.verdicts import harshest, mildest  # noqa: E402
 
-TARGET = ROOT / "module_utils/hamesh/dialect_table.py"
+TARGET = ROOT / "module_utils/hamesh/haproxy/table.py"
 SOURCES = ("haproxy-acceptance.tsv", "haproxy-documented.tsv")
 LETTERS = {
     **{"global": "g", "defaults": "d", "frontend": "f", "backend": "b", "listen": "l", "userlist": "u"},
@@ -68,7 +68,7 @@ def rows(source: str) -> list[tuple[str, str, str, str]]:
 
 
 def table() -> str:
-    """The text of dialect_table.py."""
+    """The text of table.py."""
     measured = [(LETTERS[row[0]], directive_phrases(row[0], row[3]), row[2]) for name in SOURCES for row in rows(name)]
     known: dict[tuple[str, str], str] = {}
     for letter, phrases, verdict in measured:

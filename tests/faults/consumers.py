@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
-from ansible.module_utils.hamesh.syntax import name_text
+from ansible.module_utils.hamesh.haproxy.syntax import name_text
 from lab import ROOT, Requests, Run, mesh, module, services_of, shell
 
 HOSTS = ("media1", "media2", "user1", "user2")  # Debian 11, 12, 13 and 11, with HAProxy 2.2, 2.6, 3.0 and 2.2

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.hamesh.dialect import lint
+from ansible.module_utils.hamesh.haproxy.lint import lint
 from every_service import configurations
 from lab import INVENTORY, ROOT, playbook, shell
 

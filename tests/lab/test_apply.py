@@ -6,8 +6,8 @@ import contextlib
 import shlex
 
 import pytest
-from ansible.module_utils.hamesh.syntax import generation as name_of
-from ansible.module_utils.hamesh.syntax import name_text
+from ansible.module_utils.hamesh.haproxy.syntax import generation as name_of
+from ansible.module_utils.hamesh.haproxy.syntax import name_text
 from lab import ROOT, ask, module, playbook, port_held, services_of, shell
 
 HOSTS = ("media1", "web1", "web2")  # Debian 11, 12 and 13 with HAProxy 2.2, 2.6 and 3.0

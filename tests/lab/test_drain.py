@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import pytest
-from ansible.module_utils.hamesh.syntax import name_text
+from ansible.module_utils.hamesh.haproxy.syntax import name_text
 from lab import ROOT, Requests, ask_all, module, on_host, playbook, services_of, shell
 
 DRAIN, RESTORE = "playbooks/drain-backend.yml", "playbooks/restore-backend.yml"

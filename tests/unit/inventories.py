@@ -8,7 +8,7 @@ import functools
 import ipaddress
 from typing import Any, NamedTuple
 
-from ansible.module_utils.hamesh.model import DIALECTS
+from ansible.module_utils.hamesh.haproxy.releases import DIALECTS
 from hypothesis import strategies as st
 
 # Accepted without a warning in a listen section of either mode, by every release from 1.4 to 3.4; and from 1.5 on.

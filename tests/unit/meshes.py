@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.hamesh.compiler import MeshError, compile_mesh
-from ansible.module_utils.hamesh.model import Mesh
-from ansible.module_utils.hamesh.render import load_template, render
+from ansible.module_utils.hamesh.mesh.compiler import MeshError, compile_mesh
+from ansible.module_utils.hamesh.mesh.model import Mesh
+from ansible.module_utils.hamesh.mesh.render import load_template, render
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = load_template((ROOT / "roles/mesh/templates/haproxy.cfg.j2").read_text())

@@ -7,7 +7,7 @@ import socket
 import threading
 from pathlib import Path
 
-from ansible.module_utils.hamesh.proof import Configuration
+from ansible.module_utils.hamesh.haproxy.configuration import Configuration
 
 HELP = "Unknown command. Please enter one of the following commands only :\n  clear counters : clear max statistics\n"
 COLUMNS = "pxname,svname,qcur,scur,stot,status,weight,bck,lastchg,check_status"

@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.hamesh.syntax import generation, name_text
+from ansible.module_utils.hamesh.haproxy.syntax import generation, name_text
 from meshes import ROOT
 
 INVENTORY = """

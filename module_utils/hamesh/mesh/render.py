@@ -1,0 +1,126 @@
+"""Mesh to text, through the template of role `mesh`.
+
+The template has the shape of a sidecar's file; the two functions here say what a service adds to
+its section and what words stand on a server's line. Both keep to what every HAProxy from 1.4.25 to
+3.4 accepts without a warning.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Iterator
+
+import jinja2
+
+from ..haproxy.releases import has
+from ..haproxy.syntax import PLACEHOLDER, name_text
+from .model import Rendered, Server, Service, Sidecar
+
+STATS_SOCKET = "/run/haproxy/admin.sock"
+USUAL = Service(name="usual", pool="usual", port=1, local_port=1024)
+
+
+def load_template(source: str) -> jinja2.Template:
+    """The template, ready for render(). Undefined names are errors."""
+    environment = jinja2.Environment(  # noqa: S701  this is no HTML: values are typed before they come here
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    environment.globals.update(
+        section_lines=section_lines, server_words=server_words, usual=USUAL, stats_socket=STATS_SOCKET, has=has
+    )
+    return environment.from_string(source)
+
+
+def render(sidecar: Sidecar, template: jinja2.Template) -> Rendered:
+    """The configuration of one sidecar. Same sidecar, same bytes."""
+    return Rendered(*name_text(template.render(sidecar=sidecar, generation=PLACEHOLDER)))
+
+
+def section_lines(service: Service) -> list[str]:
+    """What a service's `listen` section says beyond its bind and balance, where it differs from the defaults."""
+    return [
+        *_ready_lines(service),
+        *_retry_lines(service),
+        *_timeout_lines(service),
+        *_check_lines(service),
+        *_choice_lines(service),
+        *service.extra,
+    ]
+
+
+def _ready_lines(service: Service) -> Iterator[str]:
+    """For the host: it keeps its sidecar from running a pool that shrank below this share."""
+    if service.min_ready != USUAL.min_ready:
+        yield f"description min_ready {service.min_ready:g}"
+
+
+def _retry_lines(service: Service) -> Iterator[str]:
+    if service.retries != USUAL.retries:
+        yield f"retries {service.retries}"
+    if not service.redispatch:
+        yield "no option redispatch"
+
+
+def _timeout_lines(service: Service) -> Iterator[str]:
+    usual = dataclasses.asdict(USUAL.timeouts)
+    for name, value in dataclasses.asdict(service.timeouts).items():
+        if value != usual[name]:
+            yield f"timeout {name} {_ms(value)}"
+
+
+def _check_lines(service: Service) -> Iterator[str]:
+    check = service.check
+    if check.type == "http":
+        yield f"option httpchk GET {check.path}"
+        if check.expect:
+            yield f"http-check expect {check.expect}"
+    elif check.type != "tcp":
+        yield {"mysql": "option mysql-check", "smtp": "option smtpchk", "ldap": "option ldap-check"}[check.type]
+
+
+def _choice_lines(service: Service) -> Iterator[str]:
+    """What bears on the choice of a server."""
+    if service.locality == "zone":
+        yield "option allbackups"
+    if service.stick == "source":
+        yield "stick-table type ip size 10k expire 30m"
+        yield "stick on src"
+    elif service.stick == "cookie":
+        yield f"cookie {service.cookie} insert indirect nocache"
+
+
+def server_words(service: Service, server: Server) -> str:
+    """All words of a server's line after the keyword."""
+    backend, check, passive, limits = server.backend, service.check, service.passive_check, service.limits
+    state: tuple[tuple[str, object], ...] = (
+        ("id", backend.id),
+        ("weight", 0 if backend.state == "drain" else backend.weight),
+        ("maxconn", limits.maxconn),
+        ("maxqueue", limits.queue),
+        ("slowstart", _ms(limits.slowstart)),
+        ("cookie", backend.name if service.stick == "cookie" else None),
+    )
+    health: tuple[tuple[str, object], ...] = (
+        ("inter", _ms(check.interval)),
+        ("rise", check.rise),
+        ("fall", check.fall),
+        ("fastinter", _ms(check.fast_interval)),
+        ("downinter", _ms(check.down_interval)),
+        ("port", check.port),
+        ("observe", passive.observe if passive else None),
+        ("error-limit", passive.error_limit if passive else None),
+        ("on-error", passive.on_error if passive else None),
+    )
+    address = f"[{backend.address}]" if ":" in backend.address else backend.address
+    words = [backend.name, f"{address}:{service.port}"]
+    words += [f"{word} {value}" for word, value in state if value is not None]
+    words += ["check"]
+    words += [f"{word} {value}" for word, value in health if value is not None]
+    words += ["backup"] if server.backup else []
+    words += ["disabled"] if backend.state == "maint" else []
+    return " ".join(words)
+
+
+def _ms(time: int | None) -> str | None:
+    """A time in milliseconds, HAProxy's own unit; releases from 3.1 on want it said where the time is below 100."""
+    return None if time is None else f"{time}ms" if time < 100 else str(time)

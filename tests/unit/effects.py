@@ -1,0 +1,42 @@
+"""What each field of a service does to its section: field, lines that must be in it, words of every server's line."""
+
+from __future__ import annotations
+
+EFFECTS = [
+    ({"port": 9999}, [], [":9999 "]),
+    ({"local_port": 7777}, ["bind 127.0.0.1:7777"], []),
+    ({"balance": "leastconn"}, ["balance leastconn"], []),
+    ({"balance": "uri len 10 depth 3"}, ["balance uri len 10 depth 3"], []),
+    ({"balance": "hdr(X-Id)"}, ["balance hdr(X-Id)"], []),
+    ({"check": {"path": "/up?deep=1"}}, ["option httpchk GET /up?deep=1"], []),
+    ({"check": {"expect": 204}}, ["http-check expect status 204"], []),
+    ({"check": {"expect": "! rstatus ^5"}}, ["http-check expect ! rstatus ^5"], []),
+    ({"check": {"expect": "string all is well"}}, ["http-check expect string all\\ is\\ well"], []),
+    ({"check": {"type": "mysql"}}, ["option mysql-check"], [" check "]),
+    ({"check": {"type": "smtp"}}, ["option smtpchk"], [" check "]),
+    ({"check": {"type": "ldap"}}, ["option ldap-check"], [" check "]),
+    ({"check": {"port": 81}}, [], [" port 81"]),
+    ({"check": {"interval": 500, "rise": 4, "fall": 5}}, [], [" inter 500 rise 4 fall 5"]),
+    ({"check": {"fast_interval": 100}}, [], [" fastinter 100"]),
+    ({"check": {"down_interval": 300}}, [], [" downinter 300"]),
+    ({"passive_check": {"observe": "layer4"}}, [], [" observe layer4 error-limit 10 on-error fail-check"]),
+    (
+        {"passive_check": {"observe": "layer7", "error_limit": 3, "on_error": "mark-down"}},
+        [],
+        [" observe layer7 error-limit 3 on-error mark-down"],
+    ),
+    ({"timeouts": {"connect": 1}}, ["timeout connect 1ms"], []),
+    ({"timeouts": {"client": 2}}, ["timeout client 2ms"], []),
+    ({"timeouts": {"server": 3}}, ["timeout server 3ms"], []),
+    ({"timeouts": {"queue": 4}}, ["timeout queue 4ms"], []),
+    ({"timeouts": {"check": 5}}, ["timeout check 5ms"], []),
+    ({"retries": 0}, ["retries 0"], []),
+    ({"redispatch": False}, ["no option redispatch"], []),
+    ({"limits": {"maxconn": 10}}, [], [" maxconn 10"]),
+    ({"limits": {"queue": 20}}, [], [" maxqueue 20"]),
+    ({"limits": {"slowstart": 30}}, [], [" slowstart 30ms"]),
+    ({"locality": "zone"}, ["option allbackups"], []),
+    ({"stick": "source"}, ["stick-table type ip size 10k expire 30m", "stick on src"], []),
+    ({"stick": {"cookie": "SRV"}}, ["cookie SRV insert indirect nocache"], [" cookie app"]),
+    ({"extra": ["option forwardfor", "no option abortonclose"]}, ["option forwardfor", "no option abortonclose"], []),
+]

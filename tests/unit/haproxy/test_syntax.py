@@ -1,0 +1,125 @@
+"""Configuration text to sections, lines and words."""
+
+from __future__ import annotations
+
+import pytest
+from ansible.module_utils.hamesh.haproxy.syntax import (
+    binds,
+    duplicate_binds,
+    generation,
+    name_text,
+    parse,
+    split_words,
+    stats_socket,
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("", ()),
+        ("   # nothing", ()),
+        ("  balance\troundrobin  ", ("balance", "roundrobin")),
+        ("reqadd X-A:\\ b # why", ("reqadd", "X-A: b")),
+        ("acl a path_reg ^/a\\#b", ("acl", "a", "path_reg", "^/a#b")),
+        ('log-format "%ci # %r"', ("log-format", "%ci # %r")),
+        ("log-format '%ci \\n'", ("log-format", "%ci \\n")),
+        ('description ""', ("description", "")),
+    ],
+)
+def test_a_line_is_split_as_haproxy_splits_it(line, words):
+    assert split_words(line) == words
+
+
+def test_sections_know_their_lines():
+    text = "# by hand\n\nglobal\n  daemon\n\nlisten web 127.0.0.1:80\n  balance source\n"
+    sections = parse(text)
+    assert [(s.kind, s.name, s.head.number) for s in sections] == [("global", "", 3), ("listen", "web", 6)]
+    assert sections[1].values("balance")[0].number == 7
+
+
+def test_the_generation_is_the_last_word_of_the_global_description():
+    assert generation("global\n description hamesh 0a1b\nlisten x\n description other 9\n") == "0a1b"
+    assert generation("global\n daemon\n") == ""
+
+
+def test_a_text_is_named_once_and_for_all_by_what_else_it_says():
+    text, own = name_text("global\n    description hamesh mine\nlisten x\n    description mine\n")
+    assert text == f"global\n    description hamesh {own}\nlisten x\n    description mine\n"
+    assert (len(own), generation(text), name_text(text)) == (12, own, (text, own))
+    assert name_text(text.replace(own, "0123456789ab")) == (text, own)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda text: text.replace("8080", "8081"), id="one byte"),
+        pytest.param(lambda text: text[:-1], id="without its last byte"),
+        pytest.param(lambda text: text[: text.index("listen")], id="cut between sections"),
+        pytest.param(lambda text: f"{text}\n", id="one byte more"),
+        pytest.param(lambda text: text.replace("a comment", "another"), id="a comment"),
+        pytest.param(lambda text: text.replace("a comment", "a \udcff"), id="a byte that is no text"),
+    ],
+)
+def test_a_text_that_was_changed_no_longer_has_its_own_name(change):
+    text, own = name_text("# a comment\nglobal\n description hamesh x\nlisten a\n server b 10.0.0.1:8080\n")
+    assert generation(change(text)) == own != name_text(change(text))[1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "global\n    daemon\n",
+        "global\n    description\n",
+        "global\n    # description x\n",
+        "listen a\n    description x\n",
+        'global\n    description "a"b\n',  # its name does not stand there literally
+    ],
+)
+def test_a_text_without_a_description_has_no_name(text):
+    assert name_text(text) == (text, "")
+
+
+def test_the_stats_socket_is_a_path():
+    assert (
+        stats_socket(parse("global\n stats socket 127.0.0.1:9999\n stats socket /run/x.sock mode 600\n"))
+        == "/run/x.sock"
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("bind 127.0.0.1:80", ["127.0.0.1:80"]),
+        ("bind *:80", ["*:80"]),
+        ("bind :80", ["*:80"]),
+        ("bind 127.0.0.1:80-82", ["127.0.0.1:80", "127.0.0.1:81", "127.0.0.1:82"]),
+        ("bind 127.0.0.1:80,127.0.0.2:81", ["127.0.0.1:80", "127.0.0.2:81"]),
+        ("bind [::1]:80 name x", ["::1:80"]),
+        ("bind ::1:80", ["::1:80"]),
+        ("bind ipv4@127.0.0.1:80", ["127.0.0.1:80"]),
+        ("bind /run/x.sock", []),
+        ("bind unix@/run/x.sock:80", []),
+    ],
+)
+def test_a_bind_line_names_its_addresses(line, expected):
+    assert [str(bind) for bind in binds(parse(f"listen x\n  {line}\n"))] == expected
+
+
+def test_the_address_on_an_old_listen_line_counts():
+    assert [str(bind) for bind in binds(parse("listen x 127.0.0.1:80\n"))] == ["127.0.0.1:80"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "clash"),
+    [
+        ("127.0.0.1:80", "127.0.0.1:80", True),
+        ("127.0.0.1:80", "*:80", True),
+        (":80", "127.0.0.1:79-81", True),
+        ("127.0.0.1:80", "127.0.0.2:80", False),
+        ("127.0.0.1:80", "127.0.0.1:81", False),
+    ],
+)
+def test_two_binds_of_one_address_are_found(one, other, clash):
+    assert bool(duplicate_binds(parse(f"listen a\n bind {one}\nlisten b\n bind {other}\n"))) is clash

@@ -1,0 +1,100 @@
+"""What a HAProxy prints about a configuration is read, whatever its release and its exit code."""
+
+from __future__ import annotations
+
+import pytest
+from ansible.module_utils.hamesh.haproxy.lint import lint
+from ansible.module_utils.hamesh.host.check import check_file, check_text
+
+CONFIGURATION = "global\n  daemon\nlisten a\n  bind 127.0.0.1:9\n  bogus\n"
+
+
+@pytest.fixture
+def binary(tmp_path):
+    """A program that prints what some HAProxy printed once; the real ones are asked on the lab."""
+
+    def make(output, code):
+        path = tmp_path / "haproxy"
+        path.write_text(
+            "#!/bin/sh\n"
+            '[ "$1" = -v ] && { echo "HA-Proxy version 1.4.25 2014/03/27"; exit 0; }\n'
+            f'cat <<END | sed "s#FILE#$3#"\n{output}\nEND\nexit {code}\n'
+        )
+        path.chmod(0o755)
+        return str(path)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("output", "code", "line", "why"),
+    [
+        (
+            "[ALERT] 326/083000 (12) : parsing [FILE:5] : unknown keyword 'bogus' in 'listen' section\n"
+            "[ALERT] 326/083000 (12) : Error(s) found in configuration file : FILE\n"
+            "[ALERT] 326/083000 (12) : Fatal errors found in configuration.",
+            1,
+            5,
+            "unknown keyword 'bogus' in 'listen' section",
+        ),
+        (
+            "[NOTICE]   (12) : haproxy version is 3.1.0\n"
+            "[ALERT]    (12) : config : parsing [FILE:5] : unknown keyword 'bogus' in 'listen' section",
+            0,
+            5,
+            "unknown keyword 'bogus' in 'listen' section",
+        ),
+        ("Segmentation fault", 139, 0, "ends with code 139: Segmentation fault"),
+    ],
+)
+def test_an_alert_is_an_error_with_its_line(binary, output, code, line, why):
+    verdict = check_text(CONFIGURATION, binary(output, code))
+    assert len(verdict.errors) == 1, verdict
+    assert verdict.errors[0]["line"] == line
+    assert why in verdict.errors[0]["why"]
+    assert verdict.errors[0]["text"] == ("bogus" if line else "")
+    assert verdict.version == "1.4.25"
+
+
+def test_a_warning_is_no_error(binary):
+    output = "[WARNING]  (12) : config : parsing [FILE:5] : 'bogus' is deprecated\nConfiguration file is valid"
+    verdict = check_text(CONFIGURATION, binary(output, 0))
+    assert verdict.errors == []
+    assert verdict.warnings == ["line 5: 'bogus' is deprecated"]
+
+
+def test_what_haproxy_does_not_mind_is_an_error_all_the_same(binary):
+    twice = "global\n daemon\nlisten a\n bind 127.0.0.1:9\nlisten b\n bind *:9\n"
+    verdict = check_text(twice, binary("Configuration file is valid", 0))
+    assert [(error["line"], error["why"]) for error in verdict.errors] == [
+        (6, "*:9 is bound twice, by a (line 4) and by b")
+    ]
+
+
+def test_a_missing_binary_is_said(tmp_path):
+    verdict = check_text(CONFIGURATION, str(tmp_path / "none"))
+    assert verdict.version == ""
+    assert "cannot be run: No such file or directory" in verdict.errors[0]["why"]
+
+
+def test_a_binary_that_hangs_is_ended(tmp_path):
+    hanging = tmp_path / "haproxy"
+    hanging.write_text('#!/bin/sh\n[ "$1" = -v ] && { echo "HAProxy version 9.9"; exit; }\nexec sleep 60\n')
+    hanging.chmod(0o755)
+    verdict = check_file("/dev/null", CONFIGURATION, str(hanging), timeout=0.5)
+    assert "did not end within 0.5 s" in verdict.errors[0]["why"]
+
+
+@pytest.mark.parametrize("text", ["", "\n# nothing\n", "bogus\n"])
+def test_a_text_without_a_section_is_no_configuration(binary, text):
+    assert "no section" in check_text(text, binary("Configuration file is valid", 0)).errors[0]["why"]
+
+
+def test_a_dialect_brings_out_what_later_releases_reject(binary):
+    old = "global\n  daemon\nlisten a\n  bind 127.0.0.1:9\n  reqadd X-A:\\ b\n  balance roundrobin\n"
+    fine = binary("Configuration file is valid", 0)
+    assert check_text(old, fine).errors == []
+    found = check_text(old, fine, findings=lint(old, "1.4")).errors
+    assert [(error["line"], error["text"], error["first_rejected"]) for error in found] == [
+        (5, "reqadd X-A:\\ b", "2.1")
+    ]

@@ -1,0 +1,91 @@
+"""What a stats socket answers, understood; and what goes wrong, said."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import pytest
+from ansible.module_utils.hamesh.haproxy import status
+from ansible.module_utils.hamesh.host import stats_socket
+
+# `show stat` of 1.4: fewer columns than later releases have, the same names.
+COLUMNS = (
+    "# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,dreq,dresp,ereq,econ,eresp,wretr,wredis,status,weight,act,"
+    "bck,chkfail,chkdown,lastchg,downtime,qlimit,pid,iid,sid,throttle,lbtot,tracked,type,rate,rate_lim,rate_max,"
+    "check_status,check_code,check_duration,\n"
+)
+STAT = f"""{COLUMNS}app,FRONTEND,,,0,1,2000,7,0,0,0,0,0,,,,,OPEN,,,,,,,,,1,1,0,,,,0,0,0,1,,,,
+app,app1,0,0,2,1,,5,0,0,,0,,0,0,0,0,UP,100,1,0,0,0,66,0,,1,1,11,,5,,2,0,,1,L7OK,200,1,
+app,app2,0,0,1,1,,2,0,0,,0,,0,0,0,0,DOWN,100,0,1,3,1,9,9,,1,1,12,,2,,2,0,,1,L4CON,,0,
+app,app3,0,0,0,1,,0,0,0,,0,,0,0,0,0,UP 1/3,100,0,1,3,1,9,9,,1,1,12,,2,,2,0,,1,L4CON,,0,
+app,BACKEND,0,0,3,1,2000,7,0,0,0,0,,0,0,0,0,UP,100,1,1,,0,66,0,,1,1,0,,7,,1,0,,1,,,,
+"""
+INFO = "Name: HAProxy\nVersion: 1.4.25\nPid: 12\nnode: web1\ndescription: hamesh 0a1b\n\n"
+
+
+@pytest.fixture
+def answering(tmp_path):
+    """A stats socket that gives one answer, in pieces; None: it takes the command and says nothing."""
+    path = str(tmp_path / "sock")
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(path)
+    server.listen(1)
+
+    def start(answer):
+        def serve():
+            connection, _ = server.accept()
+            connection.recv(100)
+            if answer is None:
+                connection.recv(100)  # until the client gives up
+            else:
+                connection.sendall(answer[:10].encode())
+                connection.sendall(answer[10:].encode())
+            connection.close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        return path
+
+    yield start
+    server.close()
+
+
+def test_show_info_is_a_mapping(answering):
+    assert stats_socket.show_info(answering(INFO))["description"] == "hamesh 0a1b"
+
+
+def test_show_stat_counts_pools_and_servers(answering):
+    rows = stats_socket.show_stat(answering(STAT))
+    assert status.pools(rows) == {"app": {"listener": "OPEN", "servers": 3, "up": 2, "backups": 1, "sessions": 3}}
+    assert [(s["server"], s["status"], s["backup"], s["check"]) for s in status.servers(rows)] == [
+        ("app1", "UP", False, "L7OK"),
+        ("app2", "DOWN", True, "L4CON"),
+        ("app3", "UP 1/3", True, "L4CON"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "answer", ["Unknown command. Please enter one of the following commands only :\n", "Permission denied\n"]
+)
+def test_a_refusal_is_no_answer(answering, answer):
+    with pytest.raises(stats_socket.RuntimeFailure, match="HAProxy does not do 'show info'"):
+        stats_socket.show_info(answering(answer))
+
+
+def test_an_empty_table_is_no_table(answering):
+    with pytest.raises(stats_socket.RuntimeFailure, match="no table"):
+        stats_socket.show_stat(answering(""))
+
+
+def test_a_silent_process_is_said_to_be_silent(answering):
+    with pytest.raises(stats_socket.RuntimeFailure, match="did not answer 'show info' within"):
+        stats_socket.show_info(answering(None), timeout=0.2)
+
+
+def test_a_missing_or_dead_socket_is_said_to_be_so(tmp_path):
+    with pytest.raises(stats_socket.RuntimeFailure, match="there is no stats socket at"):
+        stats_socket.show_info(str(tmp_path / "none"))
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "dead"))
+    with pytest.raises(stats_socket.RuntimeFailure, match="HAProxy is not running"):
+        stats_socket.show_info(str(tmp_path / "dead"))

@@ -1,0 +1,217 @@
+"""Inventory data to Mesh: what is right compiles, what is wrong is all said at once."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+from ansible.module_utils.hamesh.mesh.compiler import compile_mesh
+from meshes import GROUPS, HOSTS, NETWORKS, compiled, mistakes
+
+GOOD = {"port": 8080, "local_port": 8081, "consumers": ["web"]}
+
+
+def wrong_service(fields, hosts=None):
+    merged = {name: {**HOSTS[name], **(hosts or {}).get(name, {})} for name in HOSTS}
+    return mistakes({"app": {**GOOD, **fields}}, NETWORKS, merged, GROUPS)
+
+
+def test_a_mesh_has_its_services_pools_and_sidecars():
+    mesh = compiled({"min_ready": 0.75}, {"app1": {"kvm_hypervisor": "kvm1", "mesh_weight": 50}})
+    assert mesh.services["app"].pool == "app"
+    assert mesh.services["app"].min_ready == 0.75
+    assert [(b.name, b.address, b.weight, b.hypervisor) for b in mesh.pools["app"]] == [
+        ("app1", "10.20.0.1", 50, "kvm1"),
+        ("app2", "10.20.0.2", 100, ""),
+    ]
+    assert sorted(mesh.sidecars) == ["web1", "web2"]
+
+
+def test_the_order_of_groups_and_services_changes_nothing():
+    services = {"b": {**GOOD, "pool": "app", "local_port": 9000}, "a": {**GOOD, "pool": "app"}}
+    turned = {name: list(reversed(members)) for name, members in GROUPS.items()}
+    one = compile_mesh(services, NETWORKS, HOSTS, GROUPS)
+    other = compile_mesh(dict(reversed(services.items())), NETWORKS, dict(reversed(HOSTS.items())), turned)
+    assert list(one.services) == ["a", "b"]
+    assert list(one.sidecars.values()) == list(other.sidecars.values())
+
+
+def test_a_backend_keeps_its_id_when_others_join_or_leave():
+    before = {b.name: b.id for b in compiled({}).pools["app"]}
+    hosts = {**HOSTS, "app0": {"ansible_host": "10.20.0.9"}}
+    groups = {**GROUPS, "app": ["app0", "app2"]}
+    after = {b.name: b.id for b in compile_mesh({"app": GOOD}, NETWORKS, hosts, groups).pools["app"]}
+    assert after["app2"] == before["app2"]
+    assert len({*before.values(), *after.values()}) == 3
+
+
+def test_a_host_may_have_its_address_from_mesh_address_or_ansible_host():
+    mesh = compiled({}, {"app1": {"mesh_address": "10.20.7.7"}, "app2": {"ansible_host": "10.20.8.8"}})
+    assert [b.address for b in mesh.pools["app"]] == ["10.20.7.7", "10.20.8.8"]
+
+
+def test_a_host_that_consumes_nothing_has_no_sidecar_and_needs_no_address():
+    assert "app1" not in compiled({}).sidecars
+
+
+@pytest.mark.parametrize(
+    ("fields", "where", "allowed"),
+    [
+        ({"pool": "ghosts"}, "mesh_services.app.pool: 'ghosts'", "a group of the inventory (app, nobody, web)"),
+        ({"pool": "nobody"}, "mesh_services.app.pool: group 'nobody' has no hosts", "add a host to it"),
+        ({"consumers": ["web", "ghosts"]}, "mesh_services.app.consumers[1]: 'ghosts'", "a group of the inventory"),
+        ({"consumers": "web"}, "mesh_services.app.consumers: 'web'", "a list"),
+        ({"port": 0}, "mesh_services.app.port: 0", "from 1 to 65535"),
+        ({"port": 65536}, "mesh_services.app.port: 65536", "from 1 to 65535"),
+        ({"port": True}, "mesh_services.app.port: True", "a whole number"),
+        ({"port": 80.5}, "mesh_services.app.port: 80.5", "a whole number"),
+        ({"port": "80 80"}, "mesh_services.app.port: '80 80'", "a whole number"),
+        ({"port": "٨٠"}, "mesh_services.app.port: '٨٠'", "a whole number"),
+        ({"port": None}, "mesh_services.app.port", "is missing"),
+        ({"local_port": 1023}, "mesh_services.app.local_port: 1023", "from 1024 to 65535"),
+        ({"colour": "blue"}, "mesh_services.app.colour", "there is no such field, use one of pool, port, local_port"),
+        ({"check": {"pth": "/"}}, "mesh_services.app.check.pth", "there is no such field, use one of type, path"),
+        ({"check": "/health"}, "mesh_services.app.check: '/health'", "a mapping of type, path"),
+        ({"check": {"path": "/a b"}}, "mesh_services.app.check.path: '/a b'", "an absolute path"),
+        ({"check": {"expect": "status 200\nbind :1"}}, "mesh_services.app.check.expect", "a status like 200"),
+        ({"check": {"type": "tcp", "path": "/x"}}, "mesh_services.app.check", "belong to type http"),
+        ({"mode": "udp"}, "mesh_services.app.mode: 'udp'", "one of http, tcp"),
+        ({"balance": "fastest"}, "mesh_services.app.balance: 'fastest'", "one of roundrobin"),
+        ({"balance": "first"}, "mesh_services.app.balance: 'first' came with HAProxy 1.5", "on host web1 and 1 more"),
+        ({"balance": "uri", "mode": "tcp"}, "mesh_services.app.balance: 'uri'", "or mode http"),
+        ({"passive_check": {}}, "mesh_services.app.passive_check.observe", "is missing"),
+        ({"passive_check": {"observe": "layer7"}, "mode": "tcp"}, "passive_check.observe: 'layer7'", "or mode http"),
+        ({"timeouts": {"connect": 0}}, "mesh_services.app.timeouts.connect: 0", "from 1 to 2147483647"),
+        ({"retries": -1}, "mesh_services.app.retries: -1", "from 0 to 100"),
+        ({"redispatch": "maybe"}, "mesh_services.app.redispatch: 'maybe'", "true or false"),
+        ({"limits": {"maxconn": "lots"}}, "mesh_services.app.limits.maxconn: 'lots'", "a whole number"),
+        ({"locality": "rack"}, "mesh_services.app.locality: 'rack'", "one of none, zone"),
+        ({"stick": {"cookie": "A\n    bind :1"}}, "mesh_services.app.stick", "{cookie: NAME}"),
+        ({"stick": {"cookie": "A; B"}}, "mesh_services.app.stick", "{cookie: NAME}"),
+        ({"stick": {"cookie": "A"}, "mode": "tcp"}, "mesh_services.app.stick", "or mode http"),
+        ({"min_ready": 1.5}, "mesh_services.app.min_ready: 1.5", "a number from 0 to 1"),
+        ({"min_ready": float("nan")}, "mesh_services.app.min_ready: nan", "a number from 0 to 1"),
+        ({"extra": "option forwardfor"}, "mesh_services.app.extra: 'option forwardfor'", "a list"),
+        (
+            {"extra": ["bind 0.0.0.0:9"]},
+            "mesh_services.app.extra[0]: 'bind 0.0.0.0:9'",
+            "a line that begins with another keyword",
+        ),
+        (
+            {"extra": ["no bind :9"]},
+            "mesh_services.app.extra[0]: 'no bind :9'",
+            "a line that begins with another keyword",
+        ),
+        ({"extra": ["option a\n bind :9"]}, "mesh_services.app.extra[0]", "a line of at most"),
+        ({"extra": ["acl x hdr(a) -f /etc/shadow"]}, "mesh_services.app.extra[0]", "not '-f'"),
+        ({"extra": ["http-request lua.run"]}, "mesh_services.app.extra[0]", "lists behind 'http-request'"),
+    ],
+)
+def test_a_wrong_field_is_named_with_what_is_allowed(fields, where, allowed):
+    found = wrong_service(fields)
+    assert len(found) == 1, found
+    assert where in found[0]
+    assert allowed in found[0]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "where", "allowed"),
+    [
+        ({"app1": {"ansible_host": None}}, "host app1: has no address", "set mesh_address"),
+        ({"app1": {"ansible_host": "app1.example"}}, "host app1: has no address", "set mesh_address"),
+        ({"app1": {"mesh_address": "app1.example"}}, "host app1: mesh_address: 'app1.example'", "an IP address"),
+        ({"app1": {"mesh_address": "010.020.0.1"}}, "host app1: mesh_address", "an IP address"),
+        ({"app1": {"mesh_address": 169082881}}, "host app1: mesh_address: 169082881", "an IP address"),
+        ({"app1": {"mesh_address": "192.168.0.1"}}, "host app1: mesh_address", "inside mesh_networks (10.20.0.0/16)"),
+        ({"app1": {"mesh_weight": 257}}, "host app1: mesh_weight: 257", "from 0 to 256"),
+        ({"app1": {"mesh_state": "down"}}, "host app1: mesh_state: 'down'", "one of ready, drain, maint"),
+        ({"app1": {"mesh_backup": "si"}}, "host app1: mesh_backup: 'si'", "true or false"),
+        ({"app1": {"mesh_zone": "a b"}}, "host app1: mesh_zone: 'a b'", "letters, digits"),
+        ({"app1": {"kvm_hypervisor": 7}}, "host app1: kvm_hypervisor: 7", "a name"),
+        ({"web1": {"sidecar_dialect": "1.3"}}, "host web1: sidecar_dialect: '1.3'", "one of 1.4, 1.5"),
+        ({"web1": {"sidecar_maxconn": 0}}, "host web1: sidecar_maxconn: 0", "from 1 to 1000000"),
+    ],
+)
+def test_a_wrong_host_variable_is_named_with_what_is_allowed(hosts, where, allowed):
+    found = wrong_service({}, hosts)
+    assert len(found) == 1, found
+    assert where in found[0]
+    assert allowed in found[0]
+
+
+@pytest.mark.parametrize("networks", [None, [], "10.20.0.0/16", ["10.20.0.0/33"], [10], {"a": 1}])
+def test_networks_that_are_none_are_refused(networks):
+    assert any("mesh_networks" in mistake for mistake in mistakes({"app": GOOD}, networks, HOSTS, GROUPS))
+
+
+@pytest.mark.parametrize(
+    "services", [None, [], "app", {"app": None}, {"app": []}, {7: GOOD}, {"a\nb": GOOD}, {"..": GOOD}]
+)
+def test_services_of_a_wrong_shape_are_refused(services):
+    assert mistakes(services, NETWORKS, HOSTS, {**GROUPS, "..": ["app1"], "a\nb": ["app1"]})
+
+
+def test_a_port_used_twice_on_one_consumer_is_said_once():
+    services = {"a": {**GOOD, "pool": "app"}, "b": {**GOOD, "pool": "app"}}
+    assert mistakes(services, NETWORKS, HOSTS, GROUPS) == [
+        "mesh_services.b.local_port: 8081 is that of a too, and somebody consumes both; give each its own "
+        "(on host web1 and 1 more)"
+    ]
+
+
+def test_two_services_may_share_a_port_where_nobody_consumes_both():
+    services = {"a": {**GOOD, "pool": "app"}, "b": {**GOOD, "pool": "app", "consumers": ["app"]}}
+    assert mistakes(services, NETWORKS, HOSTS, GROUPS) == []
+
+
+def test_an_ipv6_backend_needs_a_dialect_that_can_write_it():
+    hosts = {**HOSTS, "app1": {"ansible_host": "fd00::1"}}
+    assert "needs HAProxy 1.7" in mistakes({"app": GOOD}, ["fd00::/8", *NETWORKS], hosts, GROUPS)[0]
+    newer = {**hosts, "web1": {"sidecar_dialect": 2.4}, "web2": {"sidecar_dialect": "3.0"}}
+    assert mistakes({"app": GOOD}, ["fd00::/8", *NETWORKS], newer, GROUPS) == []
+
+
+def test_every_mistake_is_reported_at_once():
+    services = {
+        "a": {
+            "pool": "ghosts",
+            "port": 0,
+            "local_port": 80,
+            "consumers": ["app", "ghosts"],
+            "colour": 1,
+            "balance": "x",
+        },
+        "b": {**GOOD, "pool": "app", "check": {"rise": "often"}},
+        "c": {**GOOD, "pool": "app"},
+    }
+    hosts = copy.deepcopy(HOSTS)
+    hosts["app1"]["ansible_host"] = "192.168.0.1"
+    del hosts["app2"]["ansible_host"]
+    found = mistakes(services, ["10.20.0.0/16", "x"], hosts, GROUPS)
+    for where in (
+        *("mesh_networks[1]", "a.pool", "a.port", "a.local_port", "a.consumers[1]", "a.colour", "a.balance"),
+        *("b.check.rise", "c.local_port", "host app1: ansible_host", "host app2: has no address"),
+    ):
+        assert [mistake for mistake in found if where in mistake], (where, found)
+    assert len(found) == 11
+
+
+def test_words_and_numbers_of_ini_inventories_are_understood():
+    mesh = compiled(
+        {"port": "8080", "local_port": "8081", "redispatch": "no", "min_ready": "0.5"},
+        {"app1": {"mesh_weight": "7", "mesh_backup": "True"}},
+    )
+    assert mesh.services["app"].port == 8080
+    assert mesh.services["app"].redispatch is False
+    assert mesh.pools["app"][0].weight == 7
+    assert mesh.pools["app"][0].backup is True
+
+
+def test_a_value_left_empty_counts_as_left_out():
+    service = compiled({"balance": None, "check": None, "extra": None, "timeouts": {"client": None}}).services["app"]
+    assert (service.balance, service.check.path, service.extra, service.timeouts.client) == (
+        "roundrobin",
+        "/health",
+        (),
+        50000,
+    )

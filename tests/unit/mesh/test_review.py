@@ -1,0 +1,59 @@
+"""What stands against a mesh is said once, with its hosts counted, where it came from."""
+
+from __future__ import annotations
+
+import pytest
+from ansible.module_utils.hamesh.mesh.render import render
+from ansible.module_utils.hamesh.mesh.review import review
+from meshes import TEMPLATE, compiled
+
+
+def reviewed(mesh, break_it=lambda text: text):
+    rendered = {host: render(sidecar, TEMPLATE) for host, sidecar in mesh.sidecars.items()}
+    broken = {host: one._replace(text=break_it(one.text)) for host, one in rendered.items()}
+    return review(mesh, broken, lambda service, index: f" ({service}.yml:{index})")
+
+
+def test_a_plain_mesh_has_nothing_against_it():
+    assert reviewed(compiled({})) == ([], [], [])
+
+
+def test_a_text_that_is_not_the_model_is_a_discrepancy():
+    found = reviewed(compiled({}), lambda text: text.replace("bind 127.0.0.1", "bind 0.0.0.0"))
+    assert "host web1: listen app: 'bind 0.0.0.0:8081' is not in the model" in found.discrepancies
+
+
+def test_a_line_that_the_dialect_rejects_is_a_mistake_with_its_field_and_file():
+    found = reviewed(compiled({"extra": ["option tcpka", "http-reuse safe"]}))
+    assert len(found.mistakes) == 1
+    assert found.mistakes[0].startswith(
+        "mesh_services.app.extra[1]: 'http-reuse safe' is not in the language of sidecar_dialect 1.4: "
+    )
+    assert found.mistakes[0].endswith("(app.yml:1) (on host web1 and 1 more)")
+    assert found.warnings == []
+
+
+def test_the_dialect_of_each_sidecar_counts():
+    mesh = compiled({"extra": ["http-reuse safe"]}, {"web1": {"sidecar_dialect": "2.6"}})
+    assert [message.rpartition(" (")[2] for message in reviewed(mesh).mistakes] == ["on host web2)"]
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("reqadd X-A:\\ b", "rejected from 2.1 on"),
+        ("option accept-invalid-http-request", "with a warning"),
+        ("http-request normalize-uri path-merge-slashes", "not in the table"),
+    ],
+)
+def test_a_line_that_a_later_release_minds_or_nobody_has_measured_is_a_warning(line, why):
+    found = reviewed(compiled({"extra": [line]}))
+    assert found.mistakes == []
+    assert len(found.warnings) == 1
+    assert found.warnings[0].startswith(f"mesh_services.app.extra[0]: '{line}': ")
+    assert why in found.warnings[0]
+
+
+def test_a_line_of_the_template_is_judged_too():
+    found = reviewed(compiled({}), lambda text: text.replace("    daemon\n", "    daemon\n    nbproc 2\n"))
+    assert [message.split(":")[0] for message in found.warnings] == ["every service"]

@@ -1,0 +1,325 @@
+"""Waves: one canary, then failure domain by failure domain, and no pool further down than min_ready lets it.
+
+FUZZ_SEED and FUZZ_EXAMPLES mean what they mean in test_fuzz.py; it is 10,000 fleets unless they say otherwise.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import re
+from typing import NamedTuple
+
+import pytest
+from ansible.module_utils.hamesh.rollout.waves import Policy, Pool, RolloutError, plan_waves, read_policy
+from conftest import FUZZ_EXAMPLES, FUZZ_FLEETS, FUZZ_SEED, FUZZED
+from hypothesis import given, seed, settings
+from hypothesis import strategies as st
+
+SETTINGS = settings(deadline=None, database=None, print_blob=False)
+UNLIMITED = math.inf
+
+
+def pool(name, members, down="", min_ready=0.5):
+    return Pool(name, frozenset(members.split()), frozenset(down.split()), min_ready)
+
+
+def refusals(hosts, *pools):
+    with pytest.raises(RolloutError) as raised:
+        plan_waves(dict.fromkeys(hosts.split(), ""), pools, Policy())
+    return raised.value.mistakes
+
+
+# 24 hosts, dealt to 6 hypervisors in turn: kvm1 has vm01, vm07, vm13 and vm19. Each pool can spare 3 of its 6 hosts.
+FLEET = {f"vm{number:02}": f"kvm{(number - 1) % 6 + 1}" for number in range(1, 25)}
+USERS, SEARCH = "vm01 vm02 vm07 vm08 vm13 vm14", "vm02 vm03 vm08 vm09 vm14 vm20"
+
+
+@pytest.mark.parametrize(
+    ("pools", "policy", "waves"),
+    [
+        pytest.param(
+            [pool("users", USERS), pool("search", SEARCH)],
+            Policy(hypervisors=1, growth=2),
+            [
+                "vm01",
+                "vm07 vm13",
+                "vm19",
+                "vm02 vm08 vm14",
+                "vm20",
+                "vm03 vm09 vm15 vm21",
+                "vm04 vm10 vm16 vm22",
+                "vm05 vm11 vm17 vm23",
+                "vm06 vm12 vm18 vm24",
+            ],
+            id="one hypervisor at a time",
+        ),
+        pytest.param(
+            [pool("users", USERS), pool("search", SEARCH, down="vm02 vm20")],
+            Policy(hypervisors=1, growth=UNLIMITED),
+            [
+                "vm01",
+                "vm07 vm13 vm19",
+                "vm02 vm08 vm20",
+                "vm14",
+                "vm03 vm15 vm21",
+                "vm09",
+                "vm04 vm10 vm16 vm22",
+                "vm05 vm11 vm17 vm23",
+                "vm06 vm12 vm18 vm24",
+            ],
+            id="some are down already",
+        ),
+        pytest.param(
+            [pool("users", USERS), pool("search", SEARCH)],
+            Policy(hypervisors=2, growth=UNLIMITED),
+            [
+                "vm01",
+                "vm07 vm13 vm19 vm02 vm20",
+                "vm08 vm14 vm03 vm15 vm21",
+                "vm09 vm04 vm10 vm16 vm22",
+                "vm05 vm11 vm17 vm23 vm06 vm12 vm18 vm24",
+            ],
+            id="two hypervisors at a time",
+        ),
+        pytest.param(
+            [],
+            Policy(hypervisors=6, growth=3),
+            [
+                "vm01",
+                "vm07 vm13 vm19",
+                "vm02 vm08 vm14 vm20 vm03 vm09 vm15 vm21 vm04",
+                "vm10 vm16 vm22 vm05 vm11 vm17 vm23 vm06 vm12 vm18 vm24",
+            ],
+            id="hosts that serve nothing",
+        ),
+    ],
+)
+def test_the_plan_for_24_hosts_on_6_hypervisors(pools, policy, waves):
+    assert [" ".join(wave) for wave in plan_waves(FLEET, pools, policy)] == waves
+
+
+def test_a_host_without_a_hypervisor_is_a_failure_domain_of_its_own():
+    hosts = {"a": "", "b": "kvm1", "c": "", "d": "kvm1", "e": "a"}
+    assert plan_waves(hosts, [], Policy(growth=UNLIMITED)) == [["a"], ["b", "d"], ["c"], ["e"]]
+
+
+def test_nobody_to_roll_makes_no_wave():
+    assert plan_waves({}, [pool("users", "a")], Policy()) == []
+
+
+@pytest.mark.parametrize(
+    ("one", "message"),
+    [
+        (
+            pool("db", "db1"),
+            "pool db: members 1, down 0, min_ready 0.5 keeps 1 up, so 0 may be taken, and this rollout would take db1; "
+            "lower min_ready to 0, or name the pool in mesh_allow_shrink, or leave the host out with --limit",
+        ),
+        (
+            pool("db", "db1 db2 db3 db4", down="db2 db4 db9", min_ready=0.4),
+            "pool db: members 4, down 2 (db2 and 1 more), min_ready 0.4 keeps 2 up, so 0 may be taken, and this "
+            "rollout would take db1 and 1 more; bring up what is down, or lower min_ready to 0.25, or name the pool in "
+            "mesh_allow_shrink, or leave the host out with --limit",
+        ),
+        (
+            pool("db", "db1 db2 db3", down="db2", min_ready=1),
+            "pool db: members 3, down 1 (db2), min_ready 1 keeps 3 up, so 0 may be taken, and this rollout would take "
+            "db1 and 1 more; lower min_ready to 0.3333, or name the pool in mesh_allow_shrink, or leave the host out "
+            "with --limit",
+        ),
+    ],
+    ids=["a pool of one", "too many down", "all must stay"],
+)
+def test_a_pool_that_stands_in_the_way_is_named_with_its_figures_and_what_to_do(one, message):
+    assert refusals("web1 db1 db2 db3", one) == (message,)
+
+
+def test_all_pools_that_stand_in_the_way_are_named_at_once_and_no_others():
+    found = refusals("a b", pool("x", "a"), pool("y", "a b"), pool("z", "b"), pool("elsewhere", "c"))
+    assert [message.split(":")[0] for message in found] == ["pool x", "pool z"]
+
+
+@pytest.mark.parametrize(
+    ("min_ready", "size", "least"), [(0.5, 1, 1), (0.5, 3, 2), (0.66, 3, 2), (0, 5, 0), (1, 5, 5), (0.07, 100, 7)]
+)
+def test_a_share_of_a_pool_is_rounded_up_to_whole_members(min_ready, size, least):
+    assert Pool("db", frozenset(map(str, range(size))), min_ready=min_ready).least == least
+
+
+def test_a_pool_of_one_may_be_taken_when_min_ready_is_0_or_it_is_down_already():
+    for one in (pool("db", "db1", min_ready=0), pool("db", "db1", down="db1")):
+        assert plan_waves({"db1": ""}, [one], Policy()) == [["db1"]]
+
+
+@pytest.mark.parametrize(
+    ("given", "policy"),
+    [
+        ((), Policy(1, 2)),
+        ((None, None), Policy(1, 2)),
+        ((3, 1), Policy(3, 1)),
+        (("3", "10"), Policy(3, 10)),
+        ((1, "unlimited"), Policy(1, UNLIMITED)),
+    ],
+)
+def test_a_policy_is_read_as_inventories_give_it(given, policy):
+    assert read_policy(*given) == policy
+
+
+def test_what_is_wrong_with_a_policy_is_said_at_once():
+    with pytest.raises(RolloutError) as raised:
+        read_policy(0, 1.5)
+    assert raised.value.mistakes == (
+        "rollout_hypervisors: 0 is not allowed, use a whole number from 1 to 10000",
+        "rollout_growth: 1.5 is not allowed, use a whole number from 1 to 1000, or unlimited",
+    )
+
+
+@pytest.mark.parametrize("value", [True, 0, -1, 1001, "fast", "", float("inf"), float("nan"), [2], {}, b"2"])
+def test_what_is_no_growth_is_refused(value):
+    with pytest.raises(RolloutError, match=r"rollout_growth: .* or unlimited"):
+        read_policy(None, value)
+
+
+class Fleet(NamedTuple):
+    hosts: dict[str, str]
+    pools: list[Pool]
+    policy: Policy
+
+    def domain(self, host):
+        return self.hosts[host] or f"only {host}"
+
+
+SHARE = st.sampled_from([0.0, 0.25, 0.5, 0.66, 0.75]) | st.integers(0, 10_000).map(lambda number: number / 10_000)
+OTHERS = st.integers(0, 8)
+POLICY = st.builds(Policy, st.integers(1, 4), st.sampled_from([1, 2, 3, 10, UNLIMITED]))
+
+
+@st.composite
+def fleets(draw, most_hosts, most_pools):
+    """Pools may have members that are not to be rolled, and a host may be up in one pool and down in another."""
+    size, count = draw(st.integers(1, most_hosts)), draw(st.integers(0, most_pools))
+    # 16 bits of each host: 3 for its hypervisor, and 3 for each pool, of which one puts it in, and two together down.
+    data = draw(st.binary(min_size=2 * size, max_size=2 * size))
+    bits = [int.from_bytes(data[at : at + 2], "little") for at in range(0, 2 * size, 2)]
+    pools = []
+    for at in range(count):
+        of_pool = {f"vm{host}": number >> 3 * at + 3 & 7 for host, number in enumerate(bits)}
+        of_pool |= {f"up{other}": 1 for other in range(draw(OTHERS))}
+        of_pool |= {f"down{other}": 7 for other in range(draw(OTHERS) // 4)}
+        members = frozenset(host for host, number in of_pool.items() if number & 1)
+        down = frozenset(host for host, number in of_pool.items() if number >= 6)
+        pools.append(Pool(f"pool{at}", members, down, draw(SHARE)))
+    hosts = {f"vm{host}": f"kvm{number & 7}" if number & 7 else "" for host, number in enumerate(bits)}
+    return Fleet(hosts, pools, draw(POLICY))
+
+
+def enough(one, count):
+    """So many members are enough for a pool: in whole numbers, as a share has four decimals."""
+    return count * 10_000 >= round(one.min_ready * 10_000) * len(one.members)
+
+
+def harmed(wave, pools):
+    """The pools of which a wave takes hosts that are up, and leaves fewer than min_ready."""
+    up = {one.name: one.members - one.down for one in pools}
+    return [one.name for one in pools if up[one.name] & set(wave) and not enough(one, len(up[one.name] - set(wave)))]
+
+
+def check(fleet, waves):
+    """The rules, read from the plan alone."""
+    hosts, pools, policy = fleet
+    assert sorted(itertools.chain(*waves)) == sorted(hosts), "every host in exactly one wave"
+    assert waves[0] == [next(iter(hosts))], "the canary"
+    domains = list(dict.fromkeys(map(fleet.domain, hosts)))
+    for at, wave in enumerate(waves):
+        assert 1 <= len(wave) <= policy.growth**at
+        assert harmed(wave, pools) == []
+        left = set(map(fleet.domain, itertools.chain(*waves[at:])))
+        first = [domain for domain in domains if domain in left][: policy.hypervisors]
+        in_order = [host for domain in first for host in hosts if fleet.domain(host) == domain and host in wave]
+        assert wave == in_order, "one failure domain after the other, in inventory order"
+
+
+def needed(fleet):
+    """Waves that any plan has at least: for growth, for the failure domains, and for each pool."""
+    hosts, pools, policy = fleet
+
+    up = {one.name: one.members - one.down for one in pools}
+    at_once = {
+        one.name: max([n for n in range(1 + len(up[one.name])) if enough(one, len(up[one.name]) - n)], default=0)
+        for one in pools
+    }
+
+    def for_pools(some):
+        """Waves that these hosts take, however they are dealt."""
+        return max([1, *(math.ceil(len(some & up[name]) / at_once[name]) for name in up if some & up[name])])
+
+    domains = {}
+    for host in hosts:
+        domains.setdefault(fleet.domain(host), set()).add(host)
+    room = itertools.accumulate(policy.growth**at for at in range(len(hosts)))
+    return max(
+        next(waves for waves, most in enumerate(room, 1) if most >= len(hosts)),
+        math.ceil(sum(map(for_pools, domains.values())) / policy.hypervisors),
+        for_pools(set(hosts)),
+    )
+
+
+def factor(fleet):
+    """How many times as many waves a plan may have, as module_utils/hamesh/waves.py promises."""
+    most_pools = max(sum(host in one.members - one.down for one in fleet.pools) for host in fleet.hosts)
+    return 1 + fleet.policy.hypervisors * max(1, most_pools)
+
+
+@seed(FUZZ_SEED)
+@settings(SETTINGS, max_examples=FUZZ_FLEETS)
+@given(fleets(most_hosts=24, most_pools=4))
+def test_a_plan_keeps_all_rules_and_is_refused_only_for_pools_that_cannot_spare_a_host(fleet):
+    FUZZED["fleets"] += 1
+    hosts, pools, _ = fleet
+    in_the_way = [one.name for one in pools if any(harmed([host], [one]) for host in hosts)]
+    try:
+        waves = plan_waves(*fleet)
+    except RolloutError as error:
+        FUZZED["without a plan"] += 1
+        told = [
+            re.match(r"pool (.+): .* lower min_ready to ([0-9.]+), ", message).groups() for message in error.mistakes
+        ]
+        assert [name for name, _ in told] == in_the_way
+        lowered = [dataclasses.replace(one, min_ready=float(dict(told).get(one.name, one.min_ready))) for one in pools]
+        fleet = fleet._replace(pools=lowered)
+        waves = plan_waves(*fleet)
+    else:
+        assert in_the_way == []
+    check(fleet, waves)
+    assert len(waves) <= factor(fleet) * needed(fleet)
+
+
+def shortest(fleet):
+    """How many waves the shortest plan has, found by trying all; None where there is no plan."""
+    hosts, pools, policy = fleet
+    sets = [frozenset(some) for size in range(len(hosts) + 1) for some in itertools.combinations(hosts, size)]
+    allowed = [
+        wave for wave in sets[1:] if len(set(map(fleet.domain, wave))) <= policy.hypervisors and not harmed(wave, pools)
+    ]
+    done = {frozenset()}
+    for at in range(len(hosts) + 1):
+        if frozenset(hosts) in done:
+            return at
+        done = {one | wave for one in done for wave in allowed if len(wave) <= policy.growth**at and not one & wave}
+    return None
+
+
+@seed(FUZZ_SEED)
+@settings(SETTINGS, max_examples=FUZZ_EXAMPLES)
+@given(fleets(most_hosts=5, most_pools=3))
+def test_a_small_fleet_has_a_plan_whenever_there_is_one_and_a_short_one(fleet):
+    FUZZED["small fleets"] += 1
+    best = shortest(fleet)
+    try:
+        waves = plan_waves(*fleet)
+    except RolloutError:
+        assert best is None
+        return
+    assert needed(fleet) <= best <= len(waves) <= factor(fleet) * best

@@ -1,0 +1,64 @@
+"""Imports between the packages of hamesh go one way, and what runs on hosts needs nothing but Python there."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+from meshes import ROOT
+
+HAMESH = ROOT / "module_utils/hamesh"
+ALLOWED = {
+    "haproxy": set(),
+    "mesh": {"haproxy"},
+    "rollout": {"haproxy", "mesh"},
+    "host": {"haproxy"},
+    "install": {"haproxy", "host"},
+    "kernel": {"host"},
+}
+ON_HOSTS = ("haproxy", "host", "install", "kernel")
+FILES = sorted(path for path in HAMESH.rglob("*.py") if path.name != "__init__.py")
+
+
+def imports(path: Path) -> list[tuple[int, str]]:
+    """Every import of a file: how many levels up it begins, and the module."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            found.append((node.level, node.module or ""))
+        elif isinstance(node, ast.Import):
+            found += [(0, alias.name) for alias in node.names]
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(HAMESH)))
+def test_a_package_imports_only_what_it_stands_on(path):
+    package = path.parent.name
+    assert path.parent.parent == HAMESH, "every module stands in one of the packages"
+    for level, module in imports(path):
+        if level == 2:
+            assert module.split(".")[0] in ALLOWED[package], module
+        elif level == 0 and package in ON_HOSTS:
+            assert module.split(".")[0] in sys.stdlib_module_names, module
+        else:
+            assert level < 3 and not module.startswith("ansible"), module
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "action_plugins").glob("*.py")), ids=lambda path: path.name)
+def test_only_what_renders_needs_a_template_engine(path):
+    """A module brings in all that it imports: rollouts stand on the build, not on how it is made."""
+    needed, todo = set(), [(path, "")]
+    while todo:
+        file, package = todo.pop()
+        for level, module in imports(file):
+            inside = module.removeprefix("ansible.module_utils.hamesh.") if level == 0 else module
+            if level == 0 and inside == module:
+                needed.add(module.split(".")[0])
+                continue
+            where = HAMESH / (package if level == 1 else "") / inside.replace(".", "/")
+            if where.with_suffix(".py").exists() and where not in needed:
+                needed.add(where)
+                todo.append((where.with_suffix(".py"), where.parent.name))
+    assert ("jinja2" in needed) is (path.name == "mesh_compile.py")
