@@ -24,10 +24,10 @@ lint: .venv/done ## ansible-lint, yamllint, ruff, mypy
 	ansible-lint --offline
 
 unit: .venv/done ## What can be tested without a host
-	pytest tests/unit
+	pytest tests/unit tests/ansible
 
 fuzz: .venv/done ## Compile 100,000 inventories at random; FUZZ_SEED=N replays, FUZZ_EXAMPLES=N says how many
-	python tests/fuzz.py
+	python tools/fuzz.py
 
 lab: .venv/done ## Roll out on real hosts, twice, and try what can go wrong
 	molecule test --scenario-name default
@@ -48,7 +48,7 @@ kvm: .venv/done ## A guest with a kernel of its own: all kernel keys, a reboot, 
 
 mutate: .venv/done ## Break the product on purpose, place by place, and see a test fail each time
 	ansible-playbook -i molecule/inventory molecule/default/create.yml molecule/default/prepare.yml site.yml
-	python tests/mutate.py
+	python tools/mutate.py
 
 clean: .venv/done ## Take the lab and all that was built away; the images stay cached
 	ansible-playbook -i molecule/inventory molecule/default/destroy.yml

@@ -1,8 +1,5 @@
 """Let tests import what Ansible would: module_utils as ansible.module_utils.hamesh, modules by name."""
 
-import collections
-import os
-import secrets
 import sys
 from pathlib import Path
 
@@ -11,13 +8,9 @@ import ansible.module_utils
 ROOT = Path(__file__).resolve().parents[1]
 
 ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
-sys.path[:0] = [str(ROOT / "library"), str(ROOT / "action_plugins"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / "library"), str(ROOT / "action_plugins"), str(ROOT / "tests"), str(ROOT / "tools")]
 
-# The fuzzers': what to replay, how many inventories of each family and fleets to try, and how many there were.
-FUZZ_SEED = int(os.environ.get("FUZZ_SEED") or secrets.randbelow(2**32))
-FUZZ_EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES") or 1500)
-FUZZ_FLEETS = int(os.environ.get("FUZZ_EXAMPLES") or 10_000)
-FUZZED: collections.Counter[str] = collections.Counter()
+from fuzzing import FUZZ_EXAMPLES, FUZZ_SEED, FUZZED  # noqa: E402  only after its path is known
 
 
 def pytest_report_header() -> str:

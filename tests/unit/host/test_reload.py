@@ -16,7 +16,7 @@ from ansible.module_utils.hamesh.host import reload as handover
 from ansible.module_utils.hamesh.host.lock import RECORDS
 from ansible.module_utils.hamesh.host.reload import Old, old_processes, reap, restart_reason, way
 from ansible.module_utils.hamesh.host.systemd import Process
-from conftest import ROOT
+from meshes import ROOT
 
 PLAIN = Configuration("global\n    stats socket /run/a.sock level admin\n")
 EXPOSING = Configuration("global\n    stats socket /run/a.sock level admin expose-fd listeners\n")

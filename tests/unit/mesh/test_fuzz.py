@@ -13,7 +13,7 @@ from ansible.module_utils.hamesh.mesh.compiler import MeshError, compile_mesh
 from ansible.module_utils.hamesh.mesh.model import Mesh, Sidecar
 from ansible.module_utils.hamesh.mesh.render import render
 from ansible.module_utils.hamesh.mesh.review import Review, review
-from conftest import FUZZ_EXAMPLES, FUZZ_SEED, FUZZED
+from fuzzing import FUZZ_EXAMPLES, FUZZ_SEED, FUZZED
 from hypothesis import HealthCheck, given, seed, settings
 from inventories import Inventory, hostile, plain, valid
 from meshes import TEMPLATE

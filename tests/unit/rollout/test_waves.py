@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 from ansible.module_utils.hamesh.rollout.waves import Policy, Pool, RolloutError, plan_waves, read_policy
-from conftest import FUZZ_EXAMPLES, FUZZ_FLEETS, FUZZ_SEED, FUZZED
+from fuzzing import FUZZ_EXAMPLES, FUZZ_FLEETS, FUZZ_SEED, FUZZED
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 

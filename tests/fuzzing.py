@@ -1,0 +1,12 @@
+"""What the fuzzers are given: what to replay, and how much; and what they have tried."""
+
+from __future__ import annotations
+
+import collections
+import os
+import secrets
+
+FUZZ_SEED = int(os.environ.get("FUZZ_SEED") or secrets.randbelow(2**32))
+FUZZ_EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES") or 1500)
+FUZZ_FLEETS = int(os.environ.get("FUZZ_EXAMPLES") or 10_000)
+FUZZED: collections.Counter[str] = collections.Counter()
