@@ -8,6 +8,7 @@ import os
 import pty
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -71,14 +72,20 @@ def at_terminal(command: list[str], cwd: Path, prompt: str, typed: str | Callabl
         os.chdir(cwd)
         os.execvpe(command[0], command, environment)  # noqa: S606
     said, answered = "", 0
-    with contextlib.suppress(OSError):  # it has ended
-        while piece := os.read(terminal, 65536):
-            said += piece.decode(errors="replace")
-            if said.count(prompt) > answered:
-                answered = said.count(prompt)
-                time.sleep(1)  # until it listens
-                os.write(terminal, f"{typed(answered) if callable(typed) else typed}\r".encode())
-    os.close(terminal)
+    try:
+        with contextlib.suppress(OSError):  # it has ended
+            while piece := os.read(terminal, 65536):
+                said += piece.decode(errors="replace")
+                if said.count(prompt) > answered:
+                    answered = said.count(prompt)
+                    time.sleep(1)  # until it listens
+                    os.write(terminal, f"{typed(answered) if callable(typed) else typed}\r".encode())
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)  # else it would wait at its prompt for ever
+        os.waitpid(pid, 0)
+        raise
+    finally:
+        os.close(terminal)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), said
 
 
