@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 
+import make_variables_page
 import pytest
 import yaml
 from meshes import ROOT
@@ -27,6 +28,11 @@ def test_a_role_documents_exactly_its_defaults(role):
         if not isinstance(value, (dict, list)) and "{{" not in str(value)
     }
     assert {name: options[name].get("default") for name in literal} == literal
+
+
+def test_the_page_of_variables_is_what_the_roles_check():
+    assert sorted(make_variables_page.ROLES) == ROLES
+    assert make_variables_page.page() == make_variables_page.TARGET.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("kind", "names"), [("module", MODULES), ("role", ROLES)])

@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""Write docs/variables.md from the argument specs of the roles, so that the page says what the roles check."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Iterator
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+TARGET = ROOT / "docs/variables.md"
+# In the order in which site.yml comes to them.
+ROLES = ("mesh", "kvm_guard", "kernel_network", "observability", "haproxy", "sidecar", "rollout")
+HEAD = """# Variables
+
+Every variable of every role, as its argument spec has it (`ansible-doc -t role -r roles NAME` prints the same). Set
+them in `group_vars/all/` for the fleet, for a group or a host where that makes sense, or with `-e` for one run. What
+describes the mesh itself, `mesh_networks`, `mesh_services` and the variables of hosts, is in
+[services.md](services.md).
+
+`tools/make_variables_page.py` writes this page; a test compares them.
+"""
+
+
+def main() -> None:
+    TARGET.write_text(page(), encoding="utf-8")
+    print(f"{TARGET.relative_to(ROOT)}: {TARGET.stat().st_size} bytes")
+
+
+def page() -> str:
+    """Return the text of docs/variables.md."""
+    return "\n".join([HEAD, *(line for role in ROLES for line in _role(role))]).rstrip("\n") + "\n"
+
+
+def _role(role: str) -> Iterator[str]:
+    specs = yaml.safe_load((ROOT / "roles" / role / "meta/argument_specs.yml").read_text())["argument_specs"]
+    yield f"## {role}"
+    yield ""
+    yield f"{specs['main']['short_description']}."
+    yield ""
+    yield "| variable | type | default | meaning |"
+    yield "|---|---|---|---|"
+    shown: set[str] = set()
+    for spec in specs.values():
+        for name, option in spec.get("options", {}).items():
+            if name not in shown:
+                shown.add(name)
+                yield f"| `{name}` | {_kind(option)} | {_default(option)} | {_meaning(option['description'])} |"
+    yield ""
+
+
+def _kind(option: dict[str, Any]) -> str:
+    choices = option.get("choices")
+    return " or ".join(f"`{choice}`" for choice in choices) if choices else str(option["type"])
+
+
+def _default(option: dict[str, Any]) -> str:
+    if "default" not in option:
+        return ""
+    value = option["default"]
+    return f"`{value}`" if isinstance(value, str) and value else f"`{json.dumps(value)}`"
+
+
+def _meaning(description: list[str]) -> str:
+    text = " ".join(" ".join(description).split())
+    return re.sub(r"\b[CVOIBRFM]+\(([^)]*)\)", r"`\1`", text).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    main()
