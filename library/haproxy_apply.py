@@ -150,12 +150,15 @@ pools:
   description: By service, whether its listener is OPEN, its servers, how many of them are up, and open sessions.
   type: dict
   returned: always
-differs:
-  description:
-    - Whether the host runs anything else, or ran it before. It says what RV(changed) does, and a task's
-      C(changed_when) leaves it alone.
+outdated:
+  description: Whether the host had to be changed, or in check mode has to be, whatever a task's C(changed_when) says.
   type: bool
   returned: success
+reasons:
+  description: Why the process was started, reloaded or restarted, or in check mode would be.
+  type: list
+  elements: str
+  returned: always
 rolled_back:
   description: Whether the previous file had to be put back.
   type: bool
@@ -181,7 +184,8 @@ errors:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hamesh.haproxy.releases import DIALECTS
-from ansible.module_utils.hamesh.host.apply import ApplyError, Request, apply_configuration
+from ansible.module_utils.hamesh.host.apply import ApplyError, apply_configuration
+from ansible.module_utils.hamesh.host.observe import Request
 
 ARGUMENTS = {
     "content": {"type": "str"},
@@ -204,14 +208,14 @@ def main() -> None:
         required_one_of=[("content", "generation")],
     )
     try:
-        outcome, wrong = apply_configuration(Request(**module.params), dry_run=module.check_mode), ""
+        outcome, wrong = apply_configuration(Request(**module.params, check_mode=module.check_mode)), ""
     except ApplyError as error:
         outcome, wrong = error.outcome, str(error)
     for warning in outcome.warnings:
         module.warn(warning)
     if wrong:
         module.fail_json(msg=wrong, **outcome.as_result())
-    module.exit_json(differs=outcome.changed, **outcome.as_result())
+    module.exit_json(outdated=outcome.changed, **outcome.as_result())
 
 
 if __name__ == "__main__":

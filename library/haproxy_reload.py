@@ -116,6 +116,11 @@ pools:
   description: By service, whether its listener is OPEN, its servers, how many of them are up, and open sessions.
   type: dict
   returned: always
+reasons:
+  description: Why the process was started, reloaded or restarted, or in check mode would be.
+  type: list
+  elements: str
+  returned: always
 rolled_back:
   description: Whether another file had to be put in place of the one on disk.
   type: bool
@@ -138,7 +143,8 @@ errors:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hamesh.host.apply import ApplyError, Request, apply_configuration
+from ansible.module_utils.hamesh.host.apply import ApplyError, apply_configuration
+from ansible.module_utils.hamesh.host.observe import Request
 
 ARGUMENTS = {
     "restart": {"type": "bool", "default": False},
@@ -154,9 +160,11 @@ ARGUMENTS = {
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     act = "restart" if module.params.pop("restart") else "reload"
-    request = Request(content=None, generation=None, dialect=None, act=act, **module.params)
+    request = Request(
+        content=None, generation=None, dialect=None, act=act, check_mode=module.check_mode, **module.params
+    )
     try:
-        outcome, wrong = apply_configuration(request, dry_run=module.check_mode), ""
+        outcome, wrong = apply_configuration(request), ""
     except ApplyError as error:
         outcome, wrong = error.outcome, str(error)
     for warning in outcome.warnings:

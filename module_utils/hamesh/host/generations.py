@@ -19,7 +19,7 @@ KEPT = 5  # of either kind, besides the one that runs
 RAN, FOUND = "cfg", "found"
 
 
-class History:
+class Generations:
     """What is kept of the files that were at `path`."""
 
     def __init__(self, path: Path) -> None:

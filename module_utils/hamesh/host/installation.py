@@ -23,7 +23,7 @@ UNITS = Path("/etc/systemd/system")
 MARK = "# Managed by Ansible: role haproxy."  # the first line of a build's unit
 
 
-class Program:
+class Installation:
     """What `binary` is: PACKAGE, or the directory of a build, with `haproxy` and its unit `haproxy.service`."""
 
     def __init__(self, binary: str, unit: Unit, wanted: str) -> None:
@@ -57,7 +57,7 @@ class Program:
             return self.diverted.exists() or self._is_ours() or self._is_diverted()
         return self._unit_text() != self._unit_of(self.wanted)
 
-    def fault(self, info: Mapping[str, str]) -> str:
+    def problem(self, info: Mapping[str, str]) -> str:
         """What is wrong with the process that answers `info`: is it of another HAProxy than is in place now?"""
         said = info.get("Version", "")
         if self.version and said != self.version:

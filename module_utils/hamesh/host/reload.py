@@ -39,7 +39,7 @@ MOST_OF_RECORD = 200  # characters
 LAST_WORDS = 2.0  # seconds between asking an old process to end and ending it
 
 
-def way(
+def best_method(
     command: Sequence[str], reload: str, version: str, running: Configuration | None, migrates: str, becomes: str = ""
 ) -> str:
     """The best way that this host has to reload.
@@ -62,16 +62,16 @@ def way(
     return TCP_MIGRATE_REQ if migrates.strip() == "1" else SF
 
 
-def find_way(unit: Unit, version: str, running: Configuration | None, becomes: str) -> str:
+def reload_method(unit: Mapping[str, str], version: str, running: Configuration | None, becomes: str) -> str:
     """The way of this host's unit."""
-    show, migrates = unit.properties("MainPID", "ExecReload"), ""
+    migrates = ""
     with contextlib.suppress(OSError):
         migrates = MIGRATES.read_text()
-    command = _command(show.get("MainPID", "0"))
-    return way(command, show.get("ExecReload", ""), version, running, migrates, becomes)
+    command = _command(unit.get("MainPID", "0"))
+    return best_method(command, unit.get("ExecReload", ""), version, running, migrates, becomes)
 
 
-def restart_reason(unit: Unit) -> str:
+def restart_reason(unit: Mapping[str, str]) -> str:
     """Return why only a restart gives the process what its unit says now, "" where a reload will do.
 
     A reload changes neither the user nor whether there is a master that reloads itself (1.8 and later), and such a
@@ -79,8 +79,7 @@ def restart_reason(unit: Unit) -> str:
     what the process has: HAProxy up to 1.9 lowers its own limit to what its maxconn needs. Where there is no master,
     systemd starts the new process of each reload, with the limit that the unit gives now.
     """
-    show = unit.properties("Id", "InvocationID", "LimitNOFILE", "MainPID", "Type", "User")
-    pid, kind, user = show.get("MainPID", "0"), show.get("Type", ""), show.get("User", "")
+    pid, kind, user = unit.get("MainPID", "0"), unit.get("Type", ""), unit.get("User", "")
     if kind in ("notify", "forking") and ("-Ws" in _command(pid)) != (kind == "notify"):
         runs, says = ("no master", "one") if kind == "notify" else ("a master", "none")
         return f"its process is {runs} that reloads itself, and its unit is for {says}"
@@ -90,7 +89,7 @@ def restart_reason(unit: Unit) -> str:
             return f"its process runs as uid {owner}, and its unit says User={user}"
     if kind != "forking":
         with contextlib.suppress(OSError, ValueError, KeyError):  # it cannot be told
-            kept, given = files_at_start(show), _files(show["LimitNOFILE"])
+            kept, given = files_at_start(unit), _files(unit["LimitNOFILE"])
             if kept < given:
                 return f"it was started with at most {kept} open files, and its unit gives {given} now"
     return ""
@@ -136,7 +135,7 @@ def old_processes(unit: Unit, current: int) -> list[Old]:
     return [Old(one.pid, round(now - after.started)) for one, after in zip(line, line[1:])]
 
 
-def reap(late: Sequence[Old]) -> Sequence[Old]:
+def end_processes(late: Sequence[Old]) -> Sequence[Old]:
     """End processes that have outstayed their time. Returns them."""
     for number, wait in ((signal.SIGTERM, LAST_WORDS), (signal.SIGKILL, 0.0)):
         for old in late:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from ansible.module_utils.hamesh.haproxy.configuration import Configuration
 from ansible.module_utils.hamesh.host import apply as transaction
-from ansible.module_utils.hamesh.host.apply import Outcome, Request, Snapshot, Transaction
+from ansible.module_utils.hamesh.host.apply import Change, Outcome
+from ansible.module_utils.hamesh.host.observe import Observed, Request, Target
+from ansible.module_utils.hamesh.host.plan import Plan
 from ansible.module_utils.hamesh.host.programs import Finished
 
 WHY = "it was started with at most 9000 open files, and its unit gives 16384 now"
@@ -42,9 +44,11 @@ def test_a_reload_that_becomes_a_restart_is_a_warning(
     path = str(tmp_path / "haproxy.cfg")
     request = Request(None, None, path, f"{path}/haproxy", "haproxy.service", None, [], 1800, 5.0)
     monkeypatch.setattr(transaction, "restart_reason", lambda unit: reason)
-    monkeypatch.setattr(transaction, "find_way", lambda *how: "master-worker")
+    monkeypatch.setattr(transaction, "reload_method", lambda *how: "master-worker")
     monkeypatch.setattr(transaction, "problems", lambda *how: [])
-    one = Transaction(request, Outcome(), dry_run=False)
-    one.unit = Unit(state)
-    one._act(verb, Configuration(""), Snapshot(None, state, "", 17, {}, {}), going_back=True)
-    assert (one.unit.acts, one.outcome.method, one.outcome.warnings) == (acts, method, warnings)
+    target, text = Target(request), Configuration("")
+    target.unit = Unit(state)
+    observed = Observed(target.path, text, unit={"ActiveState": state}, info={"Pid": "17"})
+    change = Change(request, target, observed, Plan(text), Outcome())
+    change._act(verb, text, going_back=True)
+    assert (target.unit.acts, change.outcome.method, change.outcome.warnings) == (acts, method, warnings)

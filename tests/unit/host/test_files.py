@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.hamesh.host import files
 from ansible.module_utils.hamesh.host.files import write_whole
-from ansible.module_utils.hamesh.host.generations import FOUND, History
+from ansible.module_utils.hamesh.host.generations import FOUND, Generations
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_what_is_set_aside_is_on_the_disk_before_its_place_is_taken(tmp_path, ev
     path = tmp_path / "file"
     write_whole(path, "old")
     events.clear()
-    history = History(path)
+    history = Generations(path)
     history.set_aside("a")
     assert events == [("fsync", tmp_path.name), ("link", "00001-a.found"), ("fsync", "file.generations")]
     write_whole(path, "new")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from ansible.module_utils.hamesh.host.files import write_whole
-from ansible.module_utils.hamesh.host.generations import FOUND, KEPT, RAN, History
+from ansible.module_utils.hamesh.host.generations import FOUND, KEPT, RAN, Generations
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def path(tmp_path):
 
 def ran(path, *texts):
     """The history after each text took the place of the one before, and was proven to run."""
-    history = History(path)
+    history = Generations(path)
     for text in texts:
         write_whole(path, text)
         history.add(text.strip(), text)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from ansible.module_utils.hamesh.host import installation as under_test
-from ansible.module_utils.hamesh.host.installation import MARK, PACKAGE, Program, is_run_by
+from ansible.module_utils.hamesh.host.installation import MARK, PACKAGE, Installation, is_run_by
 from ansible.module_utils.hamesh.host.programs import Finished
 
 
@@ -36,7 +36,7 @@ class Host:
         return str(self.builds / name)
 
     def program(self, wanted=""):
-        return Program(str(self.binary), self, wanted)
+        return Installation(str(self.binary), self, wanted)
 
     def properties(self, *names):
         return {"UnitFileState": "enabled"}
@@ -215,8 +215,8 @@ def test_a_unit_that_somebody_else_wrote_is_left_alone(host):
 def test_a_process_of_another_version_is_told(host, version, info, says):
     program = host.program()
     program.version = version
-    assert program.fault(info)[: len(says)] == says
-    assert bool(program.fault(info)) is bool(says)
+    assert program.problem(info)[: len(says)] == says
+    assert bool(program.problem(info)) is bool(says)
 
 
 def test_a_process_of_another_file_is_told_though_its_version_is_the_same(tmp_path):

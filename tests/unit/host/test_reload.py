@@ -1,4 +1,4 @@
-"""In which way a host can reload, and which of its processes were replaced."""
+"""In which best_method a host can reload, and which of its processes were replaced."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from ansible.module_utils.hamesh.haproxy.configuration import Configuration
 from ansible.module_utils.hamesh.host import reload as handover
 from ansible.module_utils.hamesh.host.lock import RECORDS
-from ansible.module_utils.hamesh.host.reload import Old, old_processes, reap, restart_reason, way
+from ansible.module_utils.hamesh.host.reload import Old, best_method, end_processes, old_processes, restart_reason
 from ansible.module_utils.hamesh.host.systemd import Process
 from meshes import ROOT
 
@@ -45,7 +45,7 @@ TAKE = "{ path=/bin/sh ; argv[]=haproxy -x /run/a.sock -D -sf 17 }"
     ],
 )
 def test_the_best_way_is_found(command, reload, version, running, migrates, expected):
-    assert way(command.split(), reload, version, running, migrates) == expected
+    assert best_method(command.split(), reload, version, running, migrates) == expected
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_the_best_way_is_found(command, reload, version, running, migrates, expe
     ],
 )
 def test_another_release_is_not_trusted_to_take_over_the_listeners(version, becomes, migrates, expected):
-    assert way(["haproxy", "-Ws", "-f", "a"], "kill", version, EXPOSING, migrates, becomes) == expected
+    assert best_method(["haproxy", "-Ws", "-f", "a"], "kill", version, EXPOSING, migrates, becomes) == expected
 
 
 MASTERS, FORKED = "haproxy -Ws -f a", "haproxy -D -f a -sf 17"
@@ -91,7 +91,7 @@ def reason(tmp_path, monkeypatch):
         if record is not None:
             (tmp_path / "haproxy.service.started").write_bytes(record)
         shown = {**SHOWN, **properties}
-        return restart_reason(type("Unit", (), {"properties": lambda self, *names: {n: shown[n] for n in names}})())
+        return restart_reason(shown)
 
     return ask
 
@@ -179,7 +179,7 @@ def test_where_there_is_no_master_each_reload_gets_what_the_unit_gives(reason):
 
 
 def test_what_systemd_does_not_tell_is_no_reason_to_restart():
-    assert restart_reason(type("Unit", (), {"properties": lambda self, *names: {}})()) == ""
+    assert restart_reason({}) == ""
 
 
 def test_what_the_drop_in_keeps_is_what_is_read(reason, tmp_path):
@@ -236,8 +236,8 @@ def test_a_process_that_does_not_heed_is_ended_nevertheless(monkeypatch):
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE) as process:
         process.stdout.readline()
-        assert reap([Old(process.pid, 5000)]) == [Old(process.pid, 5000)]
+        assert end_processes([Old(process.pid, 5000)]) == [Old(process.pid, 5000)]
         assert process.wait(5) == -9
     started = time.monotonic()
-    assert reap([]) == []
+    assert end_processes([]) == []
     assert time.monotonic() - started < 0.1

@@ -6,8 +6,8 @@ import re
 
 import pytest
 from ansible.module_utils.hamesh.haproxy.configuration import Configuration
-from ansible.module_utils.hamesh.host import runtime_state as intent
-from ansible.module_utils.hamesh.host.runtime_state import Intent, Unfinished
+from ansible.module_utils.hamesh.host import runtime_state
+from ansible.module_utils.hamesh.host.runtime_state import Journal, ServerState
 from ansible.module_utils.hamesh.host.stats_socket import RuntimeFailure
 from process import HELP, starter
 
@@ -22,7 +22,7 @@ PLAIN = ("a 10.0.0.1:80 weight 100", "b 10.0.0.2:80 weight 100", "c 10.0.0.3:80 
 
 def test_a_process_that_does_as_its_file_says_has_no_intents(start):
     _, configuration = start(*PLAIN)
-    assert intent.read(configuration) == {}
+    assert runtime_state.read(configuration) == {}
 
 
 def test_what_differs_is_read_and_set_again_with_the_commands_of_1_4(start):
@@ -30,14 +30,14 @@ def test_what_differs_is_read_and_set_again_with_the_commands_of_1_4(start):
     old.servers["app/a"]["weight"] = 0
     old.servers["app/b"].update(maint=True, weight=30)
     old.servers["app/c"]["maint"] = False
-    found = intent.read(running)
+    found = runtime_state.read(running)
     assert {name: one[1:] for name, one in found.items()} == {
         "app/a": (0, ""),
         "app/b": (30, "maint"),
         "app/c": (None, "ready"),
     }
     new, configuration = start(*PLAIN, checks=0)
-    assert intent.restore(found, configuration) == []
+    assert runtime_state.restore(found, configuration) == []
     assert new.servers == old.servers
     assert not [command for command in new.commands if command.startswith("set server")]
 
@@ -47,7 +47,7 @@ def test_a_static_algorithm_is_drained_again(start, later):
     old, running = start(*PLAIN, static=True, later=later)
     old.servers["app/a"]["weight"] = 0
     new, configuration = start(*PLAIN, static=True, later=later)
-    assert intent.restore(intent.read(running), configuration) == []
+    assert runtime_state.restore(runtime_state.read(running), configuration) == []
     assert new.servers["app/a"]["weight"] == 0
 
 
@@ -55,19 +55,19 @@ def test_drain_is_kept_apart_from_a_weight_of_zero(start):
     old, running = start(*PLAIN, later=True)
     old.servers["app/a"]["drain"] = True
     old.servers["app/b"]["weight"] = 0
-    found = intent.read(running)
+    found = runtime_state.read(running)
     assert {name: one[1:] for name, one in found.items()} == {"app/a": (None, "drain"), "app/b": (0, "")}
     new, configuration = start(*PLAIN, later=True)
-    assert intent.restore(found, configuration) == []
+    assert runtime_state.restore(found, configuration) == []
     assert new.servers["app/a"]["drain"] is True
 
 
 def carried(before, weight, state, after):
     """What is set again of an intent where a server's line changes: weight and state, and what is said of the rest."""
     line = Configuration(f"listen app\n    server a 10.0.0.1:80 {before}\n").servers["app/a"]
-    found = {"app/a": Intent(line.words, weight, state)}
+    found = {"app/a": ServerState(line.words, weight, state)}
     new = Configuration(f"listen app\n    server {after}\n")
-    return [one[1:] for one in intent.carry(found, new).values()], intent.overridden(found, new)
+    return [one[1:] for one in runtime_state.carry(found, new).values()], runtime_state.overridden(found, new)
 
 
 @pytest.mark.parametrize(
@@ -103,9 +103,9 @@ def test_what_is_set_again_goes_to_the_server_of_that_name(start):
     old, running = start(*PLAIN)
     for server in old.servers.values():
         server["weight"] = 0
-    found = intent.read(running)
+    found = runtime_state.read(running)
     new, configuration = start("a 10.0.0.9:80 weight 50 check", PLAIN[1], "d 10.0.0.4:80 weight 100")
-    assert intent.restore(found, configuration) == []
+    assert runtime_state.restore(found, configuration) == []
     assert [new.servers[name]["weight"] for name in new.servers] == [0, 0, 100]
 
 
@@ -113,29 +113,29 @@ def test_a_refusal_is_told(start):
     old, running = start(*PLAIN)
     old.servers["app/a"]["weight"] = 30
     _, configuration = start(*PLAIN, static=True)
-    assert "only accepts weights" in intent.restore(intent.read(running), configuration)[0]
+    assert "only accepts weights" in runtime_state.restore(runtime_state.read(running), configuration)[0]
     old.servers["app/a"].update(weight=100, drain=True)
     old.later = True
-    refused = intent.restore(intent.read(running), configuration)
+    refused = runtime_state.restore(runtime_state.read(running), configuration)
     assert refused == ["HAProxy does not do 'set server app/a state drain': " + HELP.splitlines()[0]]
 
 
 def test_a_server_that_the_process_does_not_know_is_no_silence(start):
     process, configuration = start(*PLAIN)
-    found = {"app/a": Intent(configuration.servers["app/a"].words, 0, "")}
+    found = {"app/a": ServerState(configuration.servers["app/a"].words, 0, "")}
     process.servers["app/z"] = process.servers.pop("app/a")
-    assert intent.restore(found, configuration) == ["'set weight app/a 0%' was answered with 'No such server.'"]
+    assert runtime_state.restore(found, configuration) == ["'set weight app/a 0%' was answered with 'No such server.'"]
 
 
 def test_a_process_that_is_gone_cannot_be_read(tmp_path):
     with pytest.raises(RuntimeFailure):
-        intent.read(Configuration(f"global\n    stats socket {tmp_path}/none\n"))
+        runtime_state.read(Configuration(f"global\n    stats socket {tmp_path}/none\n"))
 
 
 def test_the_record_of_a_change_outlives_the_run(tmp_path):
-    record = Unfinished(tmp_path / "record")
+    record = Journal(tmp_path / "record")
     assert record.load() is None
-    found = {"app/a": Intent(("server", "a", "10.0.0.1:80"), 0, "maint")}
+    found = {"app/a": ServerState(("server", "a", "10.0.0.1:80"), 0, "maint")}
     record.save(found, 12)
     assert record.load() == (12, found)
     assert record.path.stat().st_mode & 0o777 == 0o600
@@ -147,4 +147,4 @@ def test_the_record_of_a_change_outlives_the_run(tmp_path):
 @pytest.mark.parametrize("rubbish", ["", "{", "[]", "[1, 2]", '[1, {"a": 2}]', "\udcff"])
 def test_a_record_that_cannot_be_read_still_says_that_a_change_was_under_way(tmp_path, rubbish):
     (tmp_path / "record").write_text(rubbish, errors="surrogateescape")
-    assert Unfinished(tmp_path / "record").load() == (0, {})
+    assert Journal(tmp_path / "record").load() == (0, {})
