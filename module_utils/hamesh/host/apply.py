@@ -162,7 +162,6 @@ class Change:
     def make(self) -> None:
         """Do what was planned. Raises ApplyError where the host does not run it then."""
         if not self.planned.changes:
-            self._keep(self.wanted)
             return
         since = time.time()
         installation = self.target.installation

@@ -25,6 +25,7 @@ class Plan:
     set_aside: bool = False  # and keep the one that is there, which is none of ours
     verb: str = ""  # what is done to the process: start, reload, restart; "": nothing
     method: str = "none"  # how
+    keep: bool = False  # keep a copy of what runs, where there is none
     finish: bool = False  # finish a change that a killed run began
     end: tuple[Old, ...] = ()  # processes that were replaced too long ago
     states: Mapping[str, ServerState] = dataclasses.field(default_factory=dict)  # what operators set, of any server
@@ -36,7 +37,7 @@ class Plan:
     @property
     def changes(self) -> bool:
         """Tell whether the host is changed, but for old processes that are ended."""
-        return not self.refusal and bool(self.put_program or self.swap or self.verb or self.finish)
+        return not self.refusal and bool(self.put_program or self.swap or self.verb or self.keep or self.finish)
 
 
 def plan(observed: Observed, request: Request) -> Plan:
@@ -52,6 +53,9 @@ def plan(observed: Observed, request: Request) -> Plan:
     verb, method = _verb(observed, request, bool(reasons))
     if killed is not None and not reasons:
         reasons = ["a change was not finished"]
+    keep = not observed.kept or observed.kept[0].configuration.text != wanted.text
+    if keep and not reasons:
+        reasons = ["no copy of what runs is kept"]
     states = {**(killed.states if killed and killed.pid != observed.pid else {}), **(observed.states or {})}
     carried = runtime_state.carry(states, wanted)
     if method == SF:
@@ -65,6 +69,7 @@ def plan(observed: Observed, request: Request) -> Plan:
         set_aside=swap and observed.file is not None and not _is_kept(observed, observed.file),
         verb=verb,
         method=method,
+        keep=keep,
         finish=killed is not None,
         end=tuple(old for old in observed.old if old.seconds > request.hard_stop_after),
         states=states,

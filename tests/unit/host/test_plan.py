@@ -73,6 +73,7 @@ KILLED, LOST = Change(17, {}), Change(16, DRAINED)  # a run that was killed befo
         pytest.param(host(NEW, old=(Old(9, 60),)), request(), "", id="an old process has time"),
         pytest.param(host(NEW, old=(Old(9, 1801),)), request(), "end 9", id="an old process has none left"),
         pytest.param(host(NEW, restart_reason="fewer files"), request(), "", id="nothing is restarted without need"),
+        pytest.param(host(NEW, kept=()), request(), "keep", id="its copy was deleted"),
         # A change.
         pytest.param(host(), request(), "swap, reload master-worker", id="another generation"),
         pytest.param(host(NEW, file=OLDER), request(), "swap, reload master-worker", id="the file was changed back"),
@@ -137,6 +138,7 @@ def test_what_is_observed_and_asked_for_says_what_is_done(seen, asked, steps):
         "put" if planned.put_program else "",
         f"swap{' set aside' if planned.set_aside else ''}" if planned.swap else "",
         planned.verb + (f" {planned.method}" if planned.verb == "reload" else ""),
+        "keep" if planned.keep and not planned.verb else "",
         "finish" if planned.finish else "",
         *(f"end {old.pid}" for old in planned.end),
     ]
