@@ -14,7 +14,7 @@ import time
 
 import pytest
 from lab import ROOT, Requests, mesh, module, playbook, services_of, shell
-from test_apply import HOSTS, compiled, everywhere
+from sidecars import HOSTS, compiled, everywhere
 
 BINARY = "/usr/sbin/haproxy"
 BUILDER = "media1"  # Debian 11: what is built there runs on the later ones, too
