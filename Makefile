@@ -35,7 +35,7 @@ lab: .venv/done ## Roll out on real hosts, twice, and try what can go wrong, wit
 soak: .venv/done ## All reloads and restarts under load, of which `make test` does some: an hour
 	LONG=1 molecule test --scenario-name rolling
 
-sources: .venv/done ## HAProxy from package, archive and source, moved from one to the other under requests
+sources: .venv/done ## HAProxy from package, archive and source, moved from one to the other under requests; HAPROXY_SOURCES=DIR adds old ones
 	molecule test --scenario-name sources
 
 faults: .venv/done ## All points at which a run can be killed, of which `make test` takes every third
