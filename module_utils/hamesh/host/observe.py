@@ -210,7 +210,8 @@ def _ask(configurations: Sequence[Configuration | None]) -> tuple[dict[str, str]
     """Return show info and show stat of the process, at the first socket of these configurations that answers."""
     for path in dict.fromkeys(one.socket for one in configurations if one and one.socket):
         with contextlib.suppress(RuntimeFailure):
-            info, rows = show_info(path, ANSWER), Rows()
+            info = show_info(path, ANSWER)
+            rows: Rows = []
             with contextlib.suppress(RuntimeFailure):
                 rows = show_stat(path, ANSWER)
             return info, rows
