@@ -167,7 +167,7 @@ MUTATIONS = [
     Mutation(
         "the file is written in place",
         f"{HAMESH}/host/files.py",
-        "    staged = staging(path)\n",
+        "    staged = staging_path(path)\n",
         "    staged = path\n",
         "tests/unit/host/test_files.py",
     ),
@@ -181,14 +181,14 @@ MUTATIONS = [
     Mutation(
         "the output of haproxy -c is not read",
         f"{HAMESH}/host/check.py",
-        "    alerts, warnings = _findings(said.output, path)\n",
+        "    alerts, warnings = _findings(checked.output, path)\n",
         "    alerts, warnings = [], []\n",
         "tests/unit/host/test_check.py",
     ),
     Mutation(
         "the exit code of haproxy -c is not looked at",
         f"{HAMESH}/host/check.py",
-        "if said.code != 0 and not alerts:",
+        "if checked.code != 0 and not alerts:",
         "if False:",
         "tests/unit/host/test_check.py",
     ),
@@ -223,7 +223,7 @@ MUTATIONS = [
     Mutation(
         "a check does not read what an operator has set",
         f"{HAMESH}/host/apply.py",
-        "                observed = with_states(observed)\n",
+        "                observed = observe_states(observed)\n",
         "                pass\n",
         f"{APPLY} -k drain_survives and web1",
     ),
@@ -244,8 +244,8 @@ MUTATIONS = [
     Mutation(
         "the stats socket's answers are not looked at",
         f"{HAMESH}/host/runtime_state.py",
-        "            if said\n",
-        "            if not said\n",
+        "            if answer\n",
+        "            if not answer\n",
         "tests/unit/host/test_runtime_state.py",
     ),
     Mutation(
@@ -272,21 +272,21 @@ MUTATIONS = [
     Mutation(
         "a file that differs is put right, and the process left as it is",
         f"{HAMESH}/host/plan.py",
-        '        reasons.append("the file is another")\n',
+        '        reasons.append("the file differs")\n',
         "        pass\n",
         "tests/unit/host/test_plan.py",
     ),
     Mutation(
         "no copy is kept of what runs",
         f"{HAMESH}/host/generations.py",
-        "            write_whole(newest, text)\n",
+        "            write_atomically(newest, text)\n",
         "            return\n",
         "tests/unit/host/test_generations.py",
     ),
     Mutation(
         "a file that somebody edited is lost",
         f"{HAMESH}/host/apply.py",
-        "        if self.planned.set_aside and self.observed.file:\n",
+        "        if self.planned.back_up and self.observed.file:\n",
         "        if False:\n",
         f"{APPLY} -k edited_by_hand and web1",
     ),
@@ -300,15 +300,15 @@ MUTATIONS = [
     Mutation(
         "an address is not tried before the reload",
         f"{HAMESH}/host/plan.py",
-        "    errors = [*verdict.errors, *observed.refused]\n",
+        "    errors = [*verdict.errors, *observed.bind_errors]\n",
         "    errors = [*verdict.errors]\n",
         "tests/unit/host/test_plan.py",
     ),
     Mutation(
         "nothing is proven after a reload",
         f"{HAMESH}/host/apply.py",
-        "            if wrong:\n                logged",
-        "            if acted.code:\n                logged",
+        "            if failures:\n                logged",
+        "            if finished.code:\n                logged",
         f"{APPLY} -k cannot_be_proven and web1",
     ),
     Mutation(
@@ -405,15 +405,15 @@ MUTATIONS = [
     Mutation(
         "a process of another HAProxy is a proof",
         f"{HAMESH}/host/verify.py",
-        "    if program(info):\n",
+        "    if problem:\n",
         "    if False:\n",
         "tests/unit/host/test_verify.py",
     ),
     Mutation(
         "a package's HAProxy is lost where another file took the build's place",
         f"{HAMESH}/host/installation.py",
-        "        aside = self._found() != PACKAGE or (self.diverted.exists() and self._is_diverted())\n",
-        "        aside = self._found() != PACKAGE\n",
+        "        diverted = self._active() != PACKAGE or (self.diverted.exists() and self._is_diverted())\n",
+        "        diverted = self._active() != PACKAGE\n",
         "tests/unit/host/test_installation.py",
     ),
     Mutation(
@@ -468,22 +468,22 @@ MUTATIONS = [
     Mutation(
         "a reload is a restart where the process has lowered its own limit",
         f"{HAMESH}/host/reload.py",
-        "kept, given = files_at_start(unit), _files",
-        'kept, given = _files("9000"), _files',
+        "old, new = limit_at_start(unit), _file_limit",
+        'old, new = _file_limit("9000"), _file_limit',
         "tests/unit/host/test_reload.py",
     ),
     Mutation(
         "a master is reloaded though its unit gives more open files now",
         f"{HAMESH}/host/reload.py",
-        "            if kept < given:\n",
-        "            if kept > given:\n",
+        "            if old < new:\n",
+        "            if old > new:\n",
         "tests/unit/host/test_reload.py",
     ),
     Mutation(
         "what an earlier start was given counts as this one's",
         f"{HAMESH}/host/reload.py",
-        'kept.get("InvocationID") != show["InvocationID"]',
-        "not kept",
+        'record.get("InvocationID") != unit["InvocationID"]',
+        "not record",
         "tests/unit/host/test_reload.py",
     ),
     Mutation(
@@ -496,7 +496,7 @@ MUTATIONS = [
     Mutation(
         "a reload becomes a restart without a word",
         f"{HAMESH}/host/apply.py",
-        "+= [told] if runs else []",
+        '+= [f"{restarted}; connections were refused during the restart"] if running else []',
         "+= []",
         "tests/unit/host/test_apply.py",
     ),

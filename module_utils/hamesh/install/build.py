@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..haproxy.releases import release
 from ..host.files import explain
-from ..host.programs import run, version_of
+from ..host.programs import read_version, run
 from .fetch import ArtifactError, replacement, require, verify
 
 MASTER_WORKER = (1, 8)  # tells systemd that it is up, and reloads itself
@@ -52,7 +52,7 @@ def build(tarball: str, checksum: str, version: str, dest: str, timeout: float) 
             staged.replace(dest)
     except OSError as error:
         raise ArtifactError(f"{explain(error)}. Mend that and run this again.") from error
-    return version_of(dest), arguments
+    return read_version(dest), arguments
 
 
 def _make(tarball: str, version: str, arguments: list[str], staged: Path, timeout: float) -> None:

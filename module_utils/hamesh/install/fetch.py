@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Iterator
 
 from ..host.files import explain
-from ..host.programs import run, version_of
+from ..host.programs import read_version, run
 
 LARGEST = 512 * 1024 * 1024  # bytes of an archive, and of the HAProxy in it
 
@@ -47,13 +47,13 @@ def fits(said: str, wanted: str) -> bool:
 
 def version_in(binary: str, version: str) -> str:
     """What a binary says it is, where it is of a release; else ""."""
-    said = version_of(binary) if Path(binary).exists() else ""
+    said = read_version(binary) if Path(binary).exists() else ""
     return said if fits(said, version) else ""
 
 
 def require(binary: str, version: str, what: str) -> None:
     """Raise ArtifactError where a binary is not the release that it should be, or does not run here."""
-    said = version_of(binary)
+    said = read_version(binary)
     if not fits(said, version):
         told = f"says it is HAProxy {said}" if said else f"does not run here: {run([binary, '-v'], 10).output.strip()}"
         raise ArtifactError(f"{what} is not HAProxy {version}: it {told}. Mend haproxy_version or haproxy_url.")

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Mapping
 
-from ..host.files import sync_directory, write_whole
+from ..host.files import sync_directory, write_atomically
 from .boot import DIRECTORIES
 from .keys import KernelError
 
@@ -46,7 +46,7 @@ def write(root: Path, path: str, text: str | None, before: tuple[str, int] | Non
     elif text is not None and before != (text, FILE_MODE):
         if not path.startswith(DIRECTORIES):
             file.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(file, text, FILE_MODE)
+        write_atomically(file, text, FILE_MODE)
 
 
 def read_kept(file: tuple[str, int] | None, path: str) -> dict[str, str | None]:
