@@ -419,7 +419,7 @@ MUTATIONS = [
     Mutation(
         "one kernel key that is refused keeps the next from being set",
         f"{HAMESH}/kernel/profile.py",
-        "                refused[due] = found\n",
+        "                refused[key] = refusal\n",
         "                return observe(request, kernel)\n",
         "tests/unit/kernel/test_profile.py",
     ),
