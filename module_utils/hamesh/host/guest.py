@@ -74,7 +74,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Request:
-    """What to measure: seconds, connections of HAProxy, the unit of its processes, and the limits."""
+    """The parameters of a measurement: seconds, connections of HAProxy, the unit of its processes, and the limits."""
 
     seconds: float
     maxconn: int

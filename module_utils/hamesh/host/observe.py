@@ -37,8 +37,8 @@ PROPERTIES = ("ActiveState", "LoadState", "MainPID", "Type", "User", "LimitNOFIL
 
 
 class Request(NamedTuple):
-    """What to run: `content`, which must be `generation` where both are set; or a kept `generation` ("previous": the
-    newest that is not running); or the file on disk.
+    """A request to run `content`, which must be `generation` where both are set; or a kept `generation` ("previous":
+    the newest that is not running); or the file on disk.
 
     `act`: "reload" or "restart" even if nothing differs; "": only if needed. `hard_stop_after`: seconds after which a
     replaced process is ended. `program`: see Installation; "": unchanged. `dialect`: the release whose language the
@@ -226,12 +226,12 @@ def _bind_errors(wanted: Configuration, unit: Unit, version: str) -> list[dict[s
     lines = wanted.text.split("\n")
     errors = list(exposed(version, wanted.binds))
     for bind in wanted.binds:
-        others = [other for other in occupied if other.port == bind.port and other.address in ("", bind.address)]
-        if any(other.pid in own_pids for other in others) or lines[bind.line - 1].strip().endswith(" transparent"):
+        same = [socket for socket in occupied if socket.port == bind.port and socket.address in ("", bind.address)]
+        if any(socket.pid in own_pids for socket in same) or lines[bind.line - 1].strip().endswith(" transparent"):
             continue
         number = bind_error(bind.address, bind.port)
         if number == errno.EADDRINUSE:
-            by = f" by {others[0]}" if others else ""
+            by = f" by {same[0]}" if same else ""
             advice = "stop that process, or choose another port"
             errors.append((bind, f"{bind.proxy} cannot bind to {bind}: address already in use{by}; {advice}"))
         elif number:

@@ -11,7 +11,7 @@ CONFIGURATION = "global\n  daemon\nlisten a\n  bind 127.0.0.1:9\n  bogus\n"
 
 @pytest.fixture
 def binary(tmp_path):
-    """A program that prints recorded output of HAProxy; tests/lab uses real binaries."""
+    """Return a function that writes a program with recorded output of HAProxy; tests/lab uses real binaries."""
 
     def make(output, code):
         path = tmp_path / "haproxy"

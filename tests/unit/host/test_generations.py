@@ -13,7 +13,7 @@ def path(tmp_path):
 
 
 def ran(path, *texts):
-    """The generations after each of these texts was rolled out and verified."""
+    """Write and keep each of these texts. Returns the generations."""
     generations = Generations(path)
     for text in texts:
         write_atomically(path, text)

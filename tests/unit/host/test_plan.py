@@ -21,7 +21,7 @@ BUILD = "/opt/haproxy/2.8.5-0a0a0a"
 
 
 def text(servers=2, weight=100, note="", head=GLOBAL):
-    """A configuration of one pool."""
+    """Return a configuration of one pool."""
     lines = [f"    server s{number} 10.20.0.{number}:80 weight {weight} check" for number in range(servers)]
     return Configuration(name_text("\n".join([f"# {note}\n{head}", "listen app", *lines, ""]))[0])
 

@@ -159,7 +159,7 @@ def test_a_change_of_the_units_user_needs_a_restart(reason, kind, command, unit,
     ],
 )
 def test_a_higher_limit_of_open_files_needs_a_restart(reason, then, now, expected):
-    """The limit of the process itself does not matter: that of pytest is none of these."""
+    """Compare limits of units; that of the process itself does not matter, and pytest has none of these."""
     message = "the process was started with LimitNOFILE={}, but the unit has LimitNOFILE={}".format(*expected or (0, 0))
     assert reason(record_of(then), LimitNOFILE=now) == (message if expected else "")
 
