@@ -29,15 +29,13 @@ unit: .venv/done ## What can be tested without a host
 fuzz: .venv/done ## Compile 100,000 inventories at random; FUZZ_SEED=N replays, FUZZ_EXAMPLES=N says how many
 	python tools/fuzz.py
 
-lab: .venv/done ## Roll out on real hosts, twice, and try what can go wrong
+lab: .venv/done ## Roll out on real hosts, twice, and try what can go wrong, with faults and load in short
 	molecule test --scenario-name default
-	molecule test --scenario-name faults
-	molecule test --scenario-name rolling
 
 soak: .venv/done ## All reloads and restarts under load, of which `make test` does some: an hour
 	LONG=1 molecule test --scenario-name rolling
 
-sources: .venv/done ## HAProxy from package, archive and source, moved from one to the other under requests
+sources: .venv/done ## HAProxy from package, archive and source, moved from one to the other under requests; HAPROXY_SOURCES=DIR adds old ones
 	molecule test --scenario-name sources
 
 faults: .venv/done ## All points at which a run can be killed, of which `make test` takes every third

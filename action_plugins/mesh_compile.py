@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,12 @@ class ActionModule(ActionBase):
         _, arguments = self.validate_argument_spec({"build_dir": {"type": "path", "default": str(ROOT / "build/mesh")}})
         directory = Path(arguments["build_dir"]).absolute()
         run_dir = Path(constants.DEFAULT_LOCAL_TMP) / RUN
+        # An earlier play of this run has compiled the same inventory: one compilation serves them all.
+        result = run_dir.with_name(f"{RUN}-{'check' if self._task.check_mode else 'published'}.json")
+        if result.exists():
+            earlier: dict[str, Any] = json.loads(result.read_text())
+            if earlier["build_dir"] == str(directory):
+                return {**earlier, "changed": False}
         inventory = Inventory(task_vars or {})
         try:
             services, networks = inventory.shared("mesh_services"), inventory.shared("mesh_networks")
@@ -61,7 +68,7 @@ class ActionModule(ActionBase):
         except OSError as error:
             message = f"The build cannot be written: {error}. Make it writable, or name another: -e mesh_build_dir=DIR."
             return {"failed": True, "msg": message, "errors": [message]}
-        return {
+        compiled = {
             "changed": bool(changed),
             "build_dir": str(directory),
             "run_dir": str(run_dir),
@@ -72,6 +79,8 @@ class ActionModule(ActionBase):
             "errors": [],
             "seconds": round(time.monotonic() - started, 3),
         }
+        result.write_text(json.dumps(compiled))
+        return compiled
 
 
 class Inventory:

@@ -28,6 +28,7 @@ ARGUMENTS = {
     "build_dir": {"type": "path", "default": str(BUILD)},
     "plan": {"type": "dict"},
     "done": {"type": "list", "elements": "str", "default": []},
+    "undone": {"type": "list", "elements": "str", "default": []},
     "witnesses": {"type": "int", "default": 3},
     "answers": {"type": "list", "elements": "dict", "default": []},
     "before": {"type": "dict", "default": {}},
@@ -118,14 +119,8 @@ class ActionModule(ActionBase):
 
     def stop(self) -> dict[str, Any]:
         waves, at = self._wave()
-        back = [host for host in waves[at] if self._went_back(host)]
+        back = [host for host in waves[at] if host in self.given["undone"]]
         raise RolloutError([messages.summarize(waves, at, self.given["done"], back)])
-
-    def _went_back(self, host: str) -> bool:
-        """Does a deployment's host run again what it ran before, by itself or because its wave was put back?"""
-        said = self.vars["hostvars"][host]
-        applied, rolled_back = said.get("sidecar_applied") or {}, said.get("sidecar_rolled_back") or {}
-        return bool(applied and (applied.get("rolled_back") or rolled_back.get("changed")))
 
     def _wave(self) -> tuple[list[list[str]], int]:
         """All waves, and which of them these hosts are."""

@@ -40,6 +40,11 @@ options:
     type: list
     elements: str
     default: []
+  undone:
+    description: The hosts that run again what they ran before, for V(stop).
+    type: list
+    elements: str
+    default: []
   witnesses:
     description: How many consumers of each service are asked.
     type: int

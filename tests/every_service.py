@@ -1,4 +1,4 @@
-"""Services of every shape that docs/services.md allows in dialect 1.4: each value of each field, beside each
+"""Services of every shape that docs/inventory.md allows in dialect 1.4: each value of each field, beside each
 value of every other field. Backends stand in the lab's network."""
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ INVENTORY = """
 all:
   hosts:
     web1: {kvm_hypervisor: kvm1}
-    app1: {kvm_hypervisor: "kvm{{ 1 + 1 }}", sidecar_applied: {rolled_back: true}}
+    app1: {kvm_hypervisor: "kvm{{ 1 + 1 }}"}
     app2: {kvm_hypervisor: kvm2}
     other: {}
 """
@@ -140,7 +140,7 @@ def test_a_wave_begins_only_when_its_pools_can_spare_it_and_ends_only_when_all_i
 
 
 def test_a_stop_fails_and_says_how_to_go_on(rollout):
-    result = rollout(step="stop", hosts=["app1"], plan=PLAN, done=["web1"])
+    result = rollout(step="stop", hosts=["app1"], plan=PLAN, done=["web1"], undone=["app1"])
     assert result["failed"] is True
     assert "Done: web1." in result["msg"]
     assert "Put back to what ran before: app1." in result["msg"]

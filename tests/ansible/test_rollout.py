@@ -39,14 +39,19 @@ PLAYBOOK = """
   serial: "{{ hostvars['localhost']['rollout_plan']['serial'] | default([1]) }}"
   any_errors_fatal: true
   gather_facts: false
+  vars:
+    rollout_change: [{role: taker}]
+    rollout_undo: [{role: taker, tasks: undo}]
   tasks:
-    - block:
-        - ansible.builtin.import_role: {name: rollout, tasks_from: before}
-        - ansible.builtin.command: "{{ take | default('true') }}"
-        - ansible.builtin.import_role: {name: rollout, tasks_from: after}
-      rescue:
-        - ansible.builtin.import_role: {name: rollout, tasks_from: stop}
+    - ansible.builtin.import_role: {name: rollout, tasks_from: wave}
 """
+TAKER = {
+    "main": [{"ansible.builtin.command": "{{ take | default('true') }}"}],
+    "undo": [
+        {"ansible.builtin.command": "{{ untake | default('true') }}", "changed_when": False},
+        {"ansible.builtin.group_by": {"key": "rollout_undone"}, "changed_when": False},
+    ],
+}
 GONE = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
 FAILS_ON_C = {"take": "test {{ inventory_hostname }} != c"}
 
@@ -65,6 +70,9 @@ def roll(tmp_path):
             inventory["all"]["hosts"][host].update(more)
         (tmp_path / "inventory.yml").write_text(yaml.safe_dump(inventory))
         (tmp_path / "playbook.yml").write_text(PLAYBOOK)
+        (tmp_path / "roles/taker/tasks").mkdir(parents=True, exist_ok=True)
+        for name, tasks in TAKER.items():
+            (tmp_path / f"roles/taker/tasks/{name}.yml").write_text(yaml.safe_dump(tasks))
         (tmp_path / "mesh.json").write_text(mesh_of(tmp_path / "inventory.yml", **(index or {})))
         given = json.dumps({"mesh_build_dir": str(tmp_path), **variables})
         command = ["ansible-playbook", "-i", "inventory.yml", "playbook.yml", "-e", given, *arguments]
@@ -109,7 +117,7 @@ def test_a_host_that_fails_ends_the_rollout_with_what_was_done_and_what_was_not(
     said = [
         "The rollout stopped in wave 2 of 4; the reason is above.",
         "Done: a.",
-        "In this wave: b, c. Put back to what ran before: none.",
+        "In this wave: b, c. Put back to what ran before: b, c.",
         "Not touched: d, e, f.",
         "To go on after a stop: the same command; with -e rollout_from=b it begins there.",
     ]
@@ -125,6 +133,12 @@ def test_a_host_that_becomes_unreachable_ends_the_rollout(roll, host, begun):
     assert set(taken) <= set("".join(map("".join, WAVES[:begun]))) - {host}
     if begun < len(WAVES):
         assert f"Wave {begun + 1} is not begun: an earlier one did not end on" in output
+
+
+def test_a_change_that_cannot_be_undone_stops_the_rollout_all_the_same(roll):
+    code, waves, _, output = roll(untake="false", **FAILS_ON_C)
+    assert (code, waves) == (2, WAVES[:2]), output
+    assert "In this wave: b, c. Put back to what ran before: none." in output
 
 
 def test_who_cannot_be_asked_whether_to_go_on_takes_no_wave(roll):

@@ -17,7 +17,6 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import TABLE, Row, trial
 from consumers import (
     ALL,
     HOSTS,
@@ -35,6 +34,7 @@ from consumers import (
     weigh,
 )
 from lab import LONG, ad_hoc, reboot, start
+from trials import TABLE, Row, trial
 
 KILLED = 128 + signal.SIGKILL
 CLOSED = "\nlisten closed\n    mode tcp\n    disabled\n    bind 127.0.0.1:9999\n"  # runs, and its proof fails

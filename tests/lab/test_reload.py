@@ -7,7 +7,7 @@ import re
 import time
 
 from lab import module, shell
-from test_apply import WAYS, compiled, everywhere, generation, named, nothing_changes, once, other
+from sidecars import WAYS, compiled, everywhere, generation, named, nothing_changes, once, other
 
 MIGRATES = "net.ipv4.tcp_migrate_req"
 HOLD = """

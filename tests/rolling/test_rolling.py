@@ -8,10 +8,10 @@ from __future__ import annotations
 import contextlib
 import json
 import shlex
+from pathlib import Path
 
-from conftest import CONSUMERS, LOADED, at_a_rate, everywhere, lost, roll, under_load, wait_for_old_processes
 from lab import LONG, module, shell
-from load import ON_HOST
+from phases import CONSUMERS, LOADED, at_a_rate, everywhere, lost, roll, under_load, wait_for_old_processes
 
 RELOADS = 100 if LONG else 8
 ROLLING_RELOADS = 20 if LONG else 1
@@ -28,7 +28,7 @@ RESTARTED = ("media1", "media2", "user1", "user2") if LONG else ("user1",)
 
 def reload(times):
     """Reload a host's sidecar so many times, and say the most old processes that it had at a time."""
-    program = shlex.quote((ON_HOST / "reload.py").read_text())
+    program = shlex.quote(Path(__file__).with_name("reload.py").read_text())
     return lambda host: json.loads(shell(host, f"python3 -c {program} {times}", seconds=1800))["old"]
 
 

@@ -7,7 +7,6 @@ import re
 import time
 
 import pytest
-from conftest import apply, roll
 from lab import (
     INVENTORY,
     ROOT,
@@ -22,6 +21,7 @@ from lab import (
     shell,
     start,
 )
+from phases import apply, roll
 
 SIDECARS = ("web1", "web2", "media1", "media2", "user1", "user2")
 # The canary; then its own hypervisor and one after the other, in the order of their first hosts in the inventory.

@@ -5,18 +5,16 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
 import io
-import json
 import shutil
 import tarfile
 import time
 
 import pytest
-from lab import ROOT, Requests, mesh, module, playbook, services_of, shell
-from test_apply import HOSTS, compiled, everywhere
+from lab import ROOT, Requests, mesh, module, services_of, shell
+from moves import BINARY, deploy, settings_of, version
+from sidecars import HOSTS, compiled, everywhere
 
-BINARY = "/usr/sbin/haproxy"
 BUILDER = "media1"  # Debian 11: what is built there runs on the later ones, too
 RATE = 40  # requests a second
 PACK = "sed -n 's/^deb /deb-src /p' /etc/apt/sources.list >/etc/apt/sources.list.d/lab-source.list"
@@ -45,12 +43,6 @@ gpg --armor --export lab
 """
 
 
-def deploy(hosts, *arguments, **settings):
-    """Roll out on some hosts, with the HAProxy that settings say."""
-    words = [*arguments, "--limit", ",".join(hosts), "-e", json.dumps(settings)]
-    return playbook("playbooks/deploy-sidecars.yml", *words)
-
-
 @pytest.fixture(scope="module")
 def calling(moves):
     """Applications that call on some hosts while something is done there: `calling(what, hosts)` is how many of their
@@ -73,29 +65,6 @@ def calling(moves):
     return call
 
 
-def version(host):
-    return module(host, "haproxy_info").result(host)["info"]["Version"]
-
-
-def checksum(path):
-    return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def packages_again():
-    """Afterwards every host runs the distribution's package again, and keeps no build."""
-    yield
-    mended = playbook("site.yml")
-    assert mended.code == 0, mended.output
-    for host in HOSTS:
-        assert (
-            shell(host, f"test ! -L {BINARY} && dpkg-divert --list {BINARY}; dpkg -V haproxy | grep sbin || true") == ""
-        )
-        shell(host, "rm -rf /opt/haproxy /etc/apt/sources.list.d/lab-source.list")
-    again = playbook("site.yml")
-    assert (again.code, again.changed) == (0, set()), again.output
-
-
 @pytest.fixture(scope="module")
 def source_of(tmp_path_factory):
     """The source that a host's distribution has of its HAProxy, fetched with apt: settings for the role."""
@@ -109,15 +78,6 @@ def source_of(tmp_path_factory):
         return settings_of(path, release, "source")
 
     return fetch
-
-
-def settings_of(path, release, source="archive"):
-    return {
-        "haproxy_source": source,
-        "haproxy_version": release,
-        "haproxy_url": str(path),
-        "haproxy_checksum": checksum(path),
-    }
 
 
 @pytest.fixture(scope="module")

@@ -162,7 +162,6 @@ class Change:
     def execute(self) -> None:
         """Do what was planned. Raises ApplyError where the host does not run it afterwards."""
         if not self.planned.changes:
-            self._keep_copy(self.wanted)
             return
         since = time.time()
         installation = self.target.installation

@@ -27,6 +27,7 @@ class Plan:
     back_up: bool = False  # keep the replaced file, which is not among the kept generations
     verb: str = ""  # of systemctl: start, reload, restart; "": nothing
     method: str = "none"  # see RETURN of haproxy_apply
+    keep: bool = False  # keep a copy of what runs, where there is none
     finish: bool = False  # finish the change of a killed run
     end: tuple[OldProcess, ...] = ()  # processes to end
     states: Mapping[str, ServerState] = dataclasses.field(default_factory=dict)  # set by operators, of all servers
@@ -38,7 +39,7 @@ class Plan:
     @property
     def changes(self) -> bool:
         """Tell whether the host is changed, except for old processes that are ended."""
-        return not self.refusal and bool(self.activate_program or self.swap or self.verb or self.finish)
+        return not self.refusal and bool(self.activate_program or self.swap or self.verb or self.keep or self.finish)
 
 
 def plan(observed: Observed, request: Request) -> Plan:
@@ -54,6 +55,9 @@ def plan(observed: Observed, request: Request) -> Plan:
     verb, method = _verb(observed, request, bool(reasons))
     if unfinished is not None and not reasons:
         reasons = [UNFINISHED]
+    keep = not observed.kept or observed.kept[0].configuration.text != wanted.text
+    if keep and not reasons:
+        reasons = ["no copy of what runs is kept"]
     recorded = unfinished.states if unfinished and unfinished.pid != observed.pid else {}
     states = {**recorded, **(observed.states or {})}
     carried = runtime_state.carry(states, wanted)
@@ -68,6 +72,7 @@ def plan(observed: Observed, request: Request) -> Plan:
         back_up=swap and observed.file is not None and not _is_kept(observed, observed.file),
         verb=verb,
         method=method,
+        keep=keep,
         finish=unfinished is not None,
         end=tuple(old for old in observed.old if old.seconds > request.hard_stop_after),
         states=states,

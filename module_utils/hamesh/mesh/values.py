@@ -306,10 +306,10 @@ def extra_line(value: Any) -> str:
     keyword, _, rest = re.sub(r"^(no|default) (?=option )", "", value).partition(" ")
     if keyword not in EXTRA:
         raise Wrong(
-            f"a line that begins with another keyword than '{keyword}'; docs/services.md lists those it may have"
+            f"a line that begins with another keyword than '{keyword}'; docs/inventory.md lists those it may have"
         )
     if EXTRA[keyword] and not re.match(f"(?:{EXTRA[keyword]})(?: |$)", rest):
-        raise Wrong(f"what docs/services.md lists behind '{keyword}'")
+        raise Wrong(f"what docs/inventory.md lists behind '{keyword}'")
     reaching = REACHES_OUT.search(value.replace("\\", ""))
     if reaching:
         what = next(filter(None, reaching.groups()))

@@ -159,8 +159,10 @@ def plan(hosts: Mapping[str, str], some: Sequence[Pool], policy: Policy, start: 
 
     Raises RolloutError where there is none.
     """
+    if not hosts:
+        return Plan([], [])
     if start and start not in hosts:
-        there = f"only {', '.join(hosts)}" if hosts else "nothing is"
+        there = f"only {', '.join(hosts)}"
         raise RolloutError([f"rollout_from: {start} is not to be rolled, {there}; name one that is, or leave it out"])
     waves = plan_waves(hosts, some, policy)
     if not start:

@@ -76,6 +76,7 @@ KILLED, LOST = (
         pytest.param(host(NEW, old=(OldProcess(9, 60),)), request(), "", id="an old process in time"),
         pytest.param(host(NEW, old=(OldProcess(9, 1801),)), request(), "end 9", id="an overdue old process"),
         pytest.param(host(NEW, restart_reason="fewer files"), request(), "", id="no restart without a change"),
+        pytest.param(host(NEW, kept=()), request(), "keep", id="its copy was deleted"),
         # A change.
         pytest.param(host(), request(), "swap, reload master-worker", id="another generation"),
         pytest.param(host(NEW, file=OLDER), request(), "swap, reload master-worker", id="the file was changed back"),
@@ -147,6 +148,7 @@ def test_the_steps_follow_from_the_host_and_the_request(seen, asked, steps):
         "program" if planned.activate_program else "",
         f"swap{' with backup' if planned.back_up else ''}" if planned.swap else "",
         planned.verb + (f" {planned.method}" if planned.verb == "reload" else ""),
+        "keep" if planned.keep and not planned.verb else "",
         "finish" if planned.finish else "",
         *(f"end {old.pid}" for old in planned.end),
     ]

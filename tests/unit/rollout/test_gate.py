@@ -189,6 +189,10 @@ def test_a_rollout_that_begins_with_a_host_leaves_out_what_comes_before_it(start
     assert plan(HOSTS, pools(FLEET, list(HOSTS), {}, True), Policy(), start) == (waves, left_out)
 
 
+def test_where_no_host_is_to_be_rolled_there_are_no_waves():
+    assert plan({}, [], Policy(), "web1") == ([], [])
+
+
 def test_a_host_that_is_not_to_be_rolled_is_no_beginning():
     with pytest.raises(RolloutError) as raised:
         plan({"web1": "", "web2": ""}, [], Policy(), "web9")

@@ -17,7 +17,7 @@ from typing import Callable, Iterator, NamedTuple
 from lab import on_host, services_of
 
 LONGEST = 3600  # seconds; then it stops by itself
-ON_HOST = Path(__file__).with_name("on_host")
+COUNT = Path(__file__).with_name("count.lua").read_text()
 CALLED = {"http": ("user_profile", "media_metadata"), "tcp": ("page_cache",)}  # the first that the consumer may call
 
 
@@ -33,7 +33,7 @@ class Counts(NamedTuple):
 
 
 def counts_of_wrk(printed: str) -> Counts:
-    """See on_host/count.lua. wrk opens a connection again that broke, and goes on."""
+    """See count.lua. wrk opens a connection again that broke, and goes on."""
     said = json.loads(re.search(r"^counted: (.*)", printed, re.MULTILINE).group(1))
     sent, completed = said.pop("sent"), said.pop("answered")
     failed = Counter({kind: count for kind, count in said.items() if count})
@@ -110,19 +110,18 @@ AGAIN = "until read -t 0 || [ $SECONDS -gt {longest} ]; do {{ {command}; }} </de
 
 
 class Load:
-    """All clients on some consumers at the same time, from now on until stopped."""
+    """Clients on some consumers, all at the same time, from now on until stopped."""
 
-    def __init__(self, index: dict, hosts: tuple[str, ...], last: bool) -> None:
-        self.running = {(host, client): self._start(index, host, client, last) for host in hosts for client in CLIENTS}
+    def __init__(self, index: dict, hosts: tuple[str, ...], last: bool, clients: tuple[Client, ...] = CLIENTS) -> None:
+        self.running = {(host, client): self._start(index, host, client, last) for host in hosts for client in clients}
 
     @staticmethod
     def _start(index: dict, host: str, client: Client, last: bool) -> subprocess.Popen[str]:
         callable_there = services_of(index, host)
         port = next(callable_there[name][1] for name in CALLED[client.mode] if name in callable_there)
         program = (STEADY if client.steady else AGAIN).format(command=client.command.format(port=port), longest=LONGEST)
-        count = shlex.quote((ON_HOST / "count.lua").read_text())
         start = f"{LAST}; " if last else ""
-        whole = f"{start}cd $(mktemp -d) && printf %s {count} >count.lua; {program}; cat out; rm -r $PWD"
+        whole = f"{start}cd $(mktemp -d) && printf %s {shlex.quote(COUNT)} >count.lua; {program}; cat out; rm -r $PWD"
         pipe = subprocess.PIPE
         return subprocess.Popen(on_host(host, whole), stdin=pipe, stdout=pipe, text=True)
 

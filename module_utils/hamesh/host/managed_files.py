@@ -1,0 +1,285 @@
+"""The files and units of one concern, kept as they are asked for: one look, one plan, one diff.
+
+A run that was killed between a file and the restart that it needs leaves a record, so that the next run restarts,
+though no file differs any more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import grp
+import os
+import pwd
+import stat
+from pathlib import Path
+from typing import Any, Mapping, NamedTuple, Sequence
+
+from .files import write_atomically
+from .lock import RECORDS
+from .programs import run
+
+UNIT_DIRECTORIES = ("/etc/systemd/system/",)
+PROPERTIES = "Id,LoadState,ActiveState,UnitFileState,NeedDaemonReload"
+
+
+class FilesError(Exception):
+    """The files or units are not as asked for. The message says which, why, and what to do."""
+
+
+class File(NamedTuple):
+    """A file, a directory, or their absence. content: None leaves the text of a file that exists as it is."""
+
+    path: str
+    content: str | None
+    state: str  # file, directory or absent
+    mode: int
+    owner: str
+    group: str
+
+
+class Unit(NamedTuple):
+    """A unit. enabled: at boot, None leaves that as it is. state: started, stopped or "". on_change: restart,
+    try-restart or "", what is done when a file of this call has changed."""
+
+    name: str
+    enabled: bool | None
+    state: str
+    on_change: str
+
+
+class Request(NamedTuple):
+    """What is asked for. `name` is the concern's, for its record."""
+
+    name: str
+    files: tuple[File, ...]
+    units: tuple[Unit, ...]
+    timeout: float
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> Request:
+        """Take a module's parameters, without the entries that are not for this host. Raises FilesError."""
+        mistakes = [
+            f'{entry["path"]}: {entry["mode"]!r} is no mode; write it as "0644"'
+            for entry in params["files"]
+            if not _is_mode(entry["mode"])
+        ]
+        if mistakes:
+            raise FilesError("; ".join(mistakes))
+        files = [
+            File(entry["path"], entry["content"], entry["state"], int(entry["mode"], 8), entry["owner"], entry["group"])
+            for entry in params["files"]
+            if _is_for_this_host(entry)
+        ]
+        units = [
+            Unit(entry["name"], entry["enabled"], entry["state"] or "", entry["on_change"] or "")
+            for entry in params["units"]
+            if _is_for_this_host(entry)
+        ]
+        return cls(params["name"], tuple(files), tuple(units), params["timeout"])
+
+
+class Entry(NamedTuple):
+    """What stands at a path: absent, file, directory or other; text, mode and owners where there is a file."""
+
+    kind: str
+    text: str = ""
+    mode: int = 0
+    owner: str = ""
+    group: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Observed:
+    """The host before: what stands at each path, what systemd says of each unit, and whether a run was killed between
+    a file and its restart."""
+
+    entries: Mapping[str, Entry]
+    units: Mapping[str, Mapping[str, str]]
+    unfinished: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The steps: words of systemctl for what is to end; directories to create, files to write, mode and owners to set,
+    paths to remove; whether systemd reads its units again; and words of systemctl for what is to run then."""
+
+    end: tuple[tuple[str, str], ...]
+    create: tuple[File, ...]
+    write: tuple[File, ...]
+    access: tuple[File, ...]
+    remove: tuple[File, ...]
+    reload_units: bool
+    commands: tuple[tuple[str, str], ...]
+
+    @property
+    def changes(self) -> bool:
+        return self != Plan((), (), (), (), (), False, ())
+
+
+def observe(request: Request) -> Observed:
+    """Return what the host has now."""
+    entries = {file.path: _entry(Path(file.path)) for file in request.files}
+    units: dict[str, dict[str, str]] = {}
+    if request.units:
+        names = [unit.name for unit in request.units]
+        shown = run(["systemctl", "show", *names, f"--property={PROPERTIES}"], request.timeout)
+        for name, block in zip(names, shown.output.strip().split("\n\n")):
+            pairs = (line.partition("=") for line in block.splitlines())
+            units[name] = {key: value for key, equals, value in pairs if equals}
+    return Observed(entries, units, _record(request).exists())
+
+
+def plan(observed: Observed, request: Request) -> Plan:
+    """Return what makes the host as asked for."""
+    create, write, access, remove = [], [], [], []
+    for file in request.files:
+        entry = observed.entries[file.path]
+        if file.state == "absent":
+            remove += [file] if entry.kind != "absent" else []
+        elif entry.kind == "absent" and file.content is None and file.state == "file":
+            continue  # it is not this call's to make
+        elif file.state == "directory" and entry.kind == "absent":
+            create.append(file)
+        elif file.state == "file" and file.content is not None and (entry.kind, entry.text) != ("file", file.content):
+            write.append(file)
+        elif (entry.mode, entry.owner, entry.group) != (file.mode, file.owner, file.group):
+            access.append(file)
+    touched = [*create, *write, *remove]
+    stale = any(unit.get("NeedDaemonReload") == "yes" for unit in observed.units.values())
+    reload_units = stale or any(file.path.startswith(UNIT_DIRECTORIES) for file in touched)
+    end, commands = [], []
+    for unit in request.units:
+        shown = observed.units.get(unit.name, {})
+        end += _end(unit, shown)
+        commands += _commands(unit, shown, bool(touched) or observed.unfinished)
+    files = tuple(create), tuple(write), tuple(access), tuple(remove)
+    return Plan(tuple(end), *files, reload_units, tuple(commands))
+
+
+def act(planned: Plan, request: Request) -> None:
+    """Do it: record, end units, files, daemon-reload, units, forget. Raises FilesError; then the next run goes on."""
+    restarts = any(verb.endswith("restart") for verb, _ in planned.commands)
+    try:
+        if restarts:
+            RECORDS.mkdir(mode=0o700, exist_ok=True)
+            _record(request).touch(mode=0o600)
+        for verb, unit in planned.end:
+            _systemctl([verb, unit], request.timeout)
+        for file in planned.create:
+            Path(file.path).mkdir(mode=0o700)
+            _set_access(file)
+        for file in planned.write:
+            write_atomically(Path(file.path), file.content or "", mode=file.mode)
+            _set_access(file)
+        for file in planned.access:
+            _set_access(file)
+        for file in planned.remove:
+            Path(file.path).unlink()
+    except OSError as error:
+        raise FilesError(f"{error.filename} cannot be written: {error.strerror}") from error
+    except KeyError as error:
+        raise FilesError(f"{error.args[0]}; create it first") from error
+    if planned.reload_units:
+        _systemctl(["daemon-reload"], request.timeout)
+    for verb, unit in planned.commands:
+        _systemctl([verb, unit], request.timeout)
+    with contextlib.suppress(FileNotFoundError):
+        _record(request).unlink()
+
+
+def orders(planned: Plan) -> list[tuple[str, ...]]:
+    """Return all words of systemctl, in their order."""
+    return [*planned.end, *([("daemon-reload",)] if planned.reload_units else []), *planned.commands]
+
+
+def diff(observed: Observed, planned: Plan) -> list[dict[str, str]]:
+    """Return the plan as Ansible shows it: before and after of each file, and what is done to units."""
+    shown = []
+    for file in (*planned.create, *planned.write, *planned.access, *planned.remove):
+        entry = observed.entries[file.path]
+        gone = file in planned.remove
+        text = entry.text if file.content is None else file.content
+        shown.append(
+            {
+                "before_header": f"{file.path}{_access(entry.mode, entry.owner, entry.group) if entry.mode else ''}",
+                "after_header": file.path + (" (absent)" if gone else _access(file.mode, file.owner, file.group)),
+                "before": entry.text,
+                "after": "" if gone else text,
+            }
+        )
+    done = [f"systemctl {' '.join(words)}" for words in orders(planned)]
+    return shown + ([{"prepared": "".join(f"{line}\n" for line in done)}] if done else [])
+
+
+def _end(unit: Unit, shown: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return what is done while the unit's file is still there: without it, systemctl disables nothing."""
+    commands = [("disable", unit.name)] if unit.enabled is False and shown.get("UnitFileState") == "enabled" else []
+    return commands + ([("stop", unit.name)] if unit.state == "stopped" and _is_active(shown) else [])
+
+
+def _is_active(shown: Mapping[str, str]) -> bool:
+    return shown.get("ActiveState") in ("active", "reloading")
+
+
+def _commands(unit: Unit, shown: Mapping[str, str], changed: bool) -> list[tuple[str, str]]:
+    commands = []
+    active = _is_active(shown)
+    if unit.enabled is True and shown.get("UnitFileState") != "enabled":
+        commands.append(("enable", unit.name))
+    if unit.state == "started" and not active:
+        commands.append(("start", unit.name))
+    elif unit.on_change and changed and (active or unit.on_change == "restart"):
+        commands.append((unit.on_change, unit.name))
+    return commands
+
+
+def _entry(path: Path) -> Entry:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return Entry("absent")
+    kind = "file" if stat.S_ISREG(found.st_mode) else "directory" if stat.S_ISDIR(found.st_mode) else "other"
+    text = path.read_text(encoding="utf-8", errors="replace") if kind == "file" else ""
+    return Entry(kind, text, stat.S_IMODE(found.st_mode), _user(found.st_uid), _group(found.st_gid))
+
+
+def _user(uid: int) -> str:
+    with contextlib.suppress(KeyError):
+        return pwd.getpwuid(uid).pw_name
+    return str(uid)
+
+
+def _group(gid: int) -> str:
+    with contextlib.suppress(KeyError):
+        return grp.getgrgid(gid).gr_name
+    return str(gid)
+
+
+def _set_access(file: File) -> None:
+    os.chown(file.path, pwd.getpwnam(file.owner).pw_uid, grp.getgrnam(file.group).gr_gid)
+    os.chmod(file.path, file.mode)  # noqa: PTH101  beside its chown
+
+
+def _access(mode: int, owner: str, group: str) -> str:
+    return f" ({mode:04o} {owner}:{group})"
+
+
+def _is_mode(text: str) -> bool:
+    return len(text) == 4 and text[0] == "0" and all(digit in "01234567" for digit in text)
+
+
+def _is_for_this_host(entry: Mapping[str, Any]) -> bool:
+    """Tell whether an entry's conditions hold: a path that must exist, one that must not."""
+    there, missing = entry.get("if_exists"), entry.get("unless_exists")
+    return not (there and not Path(there).exists()) and not (missing and Path(missing).exists())
+
+
+def _record(request: Request) -> Path:
+    return RECORDS / f"{request.name}.restart"
+
+
+def _systemctl(words: Sequence[str], timeout: float) -> None:
+    done = run(["systemctl", *words], timeout)
+    if done.code:
+        raise FilesError(f"systemctl {' '.join(words)} failed: {done.output.strip()}")
