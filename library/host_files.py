@@ -1,59 +1,59 @@
 #!/usr/bin/python
-"""Keep the files and units of one concern as they are asked for."""
+"""Bring files and units of a concern to their wanted state."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_files
-short_description: Keep the files and units of one concern as they are asked for, in one call
+short_description: Bring files and units of a concern to their wanted state, in one call
 description:
-  - Looks at all files and units at once, writes what differs, has systemd read its units again where one of them
-    changed, and enables, starts, stops or restarts units. One call, one diff.
-  - A run that is killed between a file and the restart that it needs leaves a record, so that the next one restarts.
+  - Reads the state of all files and units at once, writes files that differ, reloads systemd where a unit file changed,
+    and enables, starts, stops or restarts units. One call, one diff.
+  - A run that is killed between a file and the restart that it needs leaves a record, so that the next run restarts.
 options:
   name:
-    description: The concern's name, which its record has.
+    description: Name of the concern, used for its record.
     type: str
     required: true
   files:
-    description: Files and directories. They are written whole, so that a reader finds the old one or the new one.
+    description: Files and directories. Files are replaced atomically.
     type: list
     elements: dict
     default: []
     suboptions:
-      path: {description: Where it is., type: str, required: true}
+      path: {description: Path of the file., type: str, required: true}
       content:
-        description: The whole text. Left out, only mode and owners are set, of a file that exists.
+        description: The whole text. Without it, only mode and owners of an existing file are set.
         type: str
-      state: {description: What there is to be., type: str, choices: [file, directory, absent], default: file}
-      mode: {description: "Its mode, in quotes.", type: str, default: "0644"}
-      owner: {description: Its owner., type: str, default: root}
-      group: {description: Its group., type: str, default: root}
-      if_exists: {description: Only for hosts that have this path., type: str}
-      unless_exists: {description: Only for hosts that do not have this path., type: str}
+      state: {description: The wanted state., type: str, choices: [file, directory, absent], default: file}
+      mode: {description: "The mode, in quotes.", type: str, default: "0644"}
+      owner: {description: The owner., type: str, default: root}
+      group: {description: The group., type: str, default: root}
+      if_exists: {description: Only on hosts that have this path., type: str}
+      unless_exists: {description: Only on hosts that do not have this path., type: str}
   units:
     description: Units of systemd, in the order in which they are handled, after the files.
     type: list
     elements: dict
     default: []
     suboptions:
-      name: {description: Its name., type: str, required: true}
-      enabled: {description: Whether it starts at boot. Left as it is if left out., type: bool}
-      state: {description: Whether it is to run., type: str, choices: [started, stopped]}
+      name: {description: Name of the unit., type: str, required: true}
+      enabled: {description: Whether it starts at boot. Unchanged by default., type: bool}
+      state: {description: The wanted state., type: str, choices: [started, stopped]}
       on_change:
-        description: What to do when a file of this call changed. V(try-restart) leaves alone what does not run.
+        description: What to do when a file changed. V(try-restart) does not start a unit that is not running.
         type: str
         choices: [restart, try-restart]
-      if_exists: {description: Only for hosts that have this path., type: str}
-      unless_exists: {description: Only for hosts that do not have this path., type: str}
+      if_exists: {description: Only on hosts that have this path., type: str}
+      unless_exists: {description: Only on hosts that do not have this path., type: str}
   timeout:
-    description: Seconds that each call of systemctl may take.
+    description: Seconds for each call of systemctl.
     type: int
     default: 30
 attributes:
   check_mode:
     support: full
-    description: Shows what would be done.
+    description: Returns what would be done.
   diff_mode:
     support: full
 author: Hamesh
@@ -73,7 +73,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 outdated:
-  description: Whether anything had to be changed, or in check mode has to be, whatever a task's C(changed_when) says.
+  description: Whether the host was changed, or in check mode would be, whatever the task's C(changed_when).
   type: bool
   returned: success
 files:
@@ -82,14 +82,14 @@ files:
   elements: str
   returned: success
 commands:
-  description: What systemctl was called with.
+  description: The arguments of systemctl.
   type: list
   elements: str
   returned: success
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hamesh.host.managed_files import FilesError, Request, act, diff, observe, orders, plan
+from ansible.module_utils.hamesh.host.managed_files import FilesError, Request, act, commands_of, diff, observe, plan
 
 CONDITIONS = {"if_exists": {"type": "str"}, "unless_exists": {"type": "str"}}
 FILE = {
@@ -127,7 +127,7 @@ def main() -> None:
     except FilesError as error:
         module.fail_json(msg=str(error))
     files = [file.path for file in (*planned.create, *planned.write, *planned.access, *planned.remove)]
-    commands = [" ".join(words) for words in orders(planned)]
+    commands = [" ".join(words) for words in commands_of(planned)]
     changed = planned.changes
     module.exit_json(changed=changed, outdated=changed, files=files, commands=commands, diff=diff(observed, planned))
 

@@ -174,7 +174,7 @@ def test_a_run_killed_anywhere_after_one_that_had_reloaded_is_mended_by_the_next
     stop_at(reloaded)
     apply(new, *STOPPABLE)
     again = record(new)
-    changes = {host: [point for point in names if "_change" in point] for host, names in again.items()}
+    changes = {host: [point for point in names if "execute:" in point] for host, names in again.items()}
     sweep.name = "killed again"
     sweep.run(spread(changes), earlier=reloaded)
     assert not sweep.problems, "\n".join(sweep.problems)

@@ -102,8 +102,8 @@ def test_what_would_leave_too_few_is_refused_and_touches_no_consumer(index):
         assert refused.changed == set()
         for host in ("web1", "web2", "media1", "media2"):
             message = refused.result(host)["msg"]
-            assert "ool user_profile has 2 servers, 1 of them up, and its min_ready of 0.5 asks for 1, but 0" in message
-            assert "bring up user2, or name the pool in allow_shrink" in message
+            assert "ool user_profile has 1 of 2 servers up and would have 0 without user1" in message
+            assert "bring up user2, or add the pool to allow_shrink" in message
         assert states(index, "user1") == before
     finally:
         shell("user2", "systemctl start nginx")

@@ -86,9 +86,9 @@ def test_a_process_that_lowers_its_own_limit_is_restarted_when_its_unit_gives_mo
         change("99-more", f"[Service]\nLimitNOFILE={given + 1000}\n")
         result = reload(host)
         assert result["method"] == "restart", result
-        why = f"it was started with at most {given} open files, and its unit gives {given + 1000} now"
+        why = f"the process was started with LimitNOFILE={given}, but the unit has LimitNOFILE={given + 1000}"
         assert result["warnings"] == [
-            f"haproxy.service was restarted, not reloaded: {why}; connections were refused meanwhile"
+            f"haproxy.service was restarted, not reloaded: {why}; connections were refused during the restart"
         ]
         assert files(host) == (given + 1000, 9000)
         result = reload(host)
@@ -176,7 +176,7 @@ def test_an_old_process_is_counted_and_ended_when_it_outstays(host, index):
         time.sleep(1)
         result = module(host, "haproxy_apply", content=compiled(host), hard_stop_after=1).result(host)
         assert (result["changed"], result["method"], result["old_processes"]) == (True, "none", []), result
-        assert f"pid {old} was ended" in result["warnings"][0]
+        assert f"(pid {old}) was ended" in result["warnings"][0]
         assert old not in result["pids"]
     with nothing_changes(host, index):
         pass

@@ -1,9 +1,10 @@
-"""Make a host run a configuration, or leave it as it was.
+"""Make a host run a configuration, or leave it unchanged.
 
-Observe, plan, act: `observe` says what is there, `plan` what will be done and why or why not, and the steps below do it
-in this order: record, put, swap, reload, prove, restore, keep, forget. Where the proof fails, the previous file is put
-back and proven. Whatever point a run is killed at, the file is a whole generation, and the next run sees what differs:
-it asks the process what it runs, and does not trust that a reload once ordered took place.
+Observe, plan, act: `observe` reads the state of the host, `plan` decides what will be done and why, and Change does it
+in this order: record the change, activate the program, swap the file, reload, verify, restore server states, keep a
+copy, clear the record. Where verification fails, the previous file is restored and verified. At whatever point a run is
+killed, the file is a whole generation, and the next run sees what differs: it asks the process what it runs, and does
+not assume that a reload took place.
 """
 
 from __future__ import annotations
@@ -18,23 +19,23 @@ from ..haproxy.configuration import Configuration
 from ..haproxy.status import unchecked
 from . import runtime_state
 from .check import check_text
-from .files import explain, read_text, write_whole
+from .files import explain, read_text, write_atomically
 from .generations import FOUND
-from .lock import Held, exclusive
-from .observe import PROPERTIES, RUNNING, Kept, Observed, Request, Target, observe, with_states
+from .lock import LockHeld, hold_lock
+from .observe import PROPERTIES, RUNNING, KeptGeneration, Observed, Request, Target, observe, observe_states
 from .plan import Plan, plan
 from .programs import Finished
-from .reload import COST, SF, end_processes, old_processes, reload_method, restart_reason
-from .stats_socket import ANSWER, RuntimeFailure, show_info, show_stat
+from .reload import SF, SF_WARNING, end_processes, old_processes, reload_method, restart_reason
+from .stats_socket import ANSWER_TIMEOUT, StatsSocketError, show_info, show_stat
 from .verify import problems
 
-POLL = 0.05  # seconds between two looks at a process that is coming up
-SETTLE = 8.0  # seconds that health checks have to say how the pools are: four of the usual interval
+POLL = 0.05  # seconds between two attempts to verify a process that is starting
+SETTLE = 8.0  # seconds for health checks to bring the pools up: four of the usual interval
 
 
 @dataclass
 class Outcome:
-    """What became of the host. See RETURN of haproxy_apply."""
+    """The result. See RETURN of haproxy_apply."""
 
     generation: str = ""
     previous: str = ""
@@ -56,12 +57,12 @@ class Outcome:
     seconds: float = 0.0
 
     def as_result(self) -> dict[str, Any]:
-        """Return all but the warnings, which a module gives by another way."""
+        """Return all fields but the warnings, which a module returns by module.warn()."""
         return {name: value for name, value in asdict(self).items() if name != "warnings"}
 
 
 class ApplyError(Exception):
-    """The host does not run what was asked for. `outcome` says what it runs instead."""
+    """The host does not run what was requested. `outcome` has what it runs instead."""
 
     def __init__(self, message: str, outcome: Outcome) -> None:
         super().__init__(message)
@@ -69,34 +70,34 @@ class ApplyError(Exception):
 
 
 def apply_configuration(request: Request) -> Outcome:
-    """Make the host run what is requested. Raises ApplyError where it does not: then the host runs what it ran."""
+    """Make the host run what is requested. Raises ApplyError where that fails: then the host runs what it ran."""
     started = time.monotonic()
     outcome = Outcome()
     try:
-        with exclusive(request.timeout):
+        with hold_lock(request.timeout):
             target = Target(request)
             observed = observe(request, target)
             planned = plan(observed, request)
             if planned.changes:
-                observed = with_states(observed)
+                observed = observe_states(observed)
                 planned = plan(observed, request)
             _report(outcome, observed, planned, request)
             if planned.refusal:
                 raise _error(outcome, planned.refusal)
             if not request.check_mode:
-                Change(request, target, observed, planned, outcome).make()
+                Change(request, target, observed, planned, outcome).execute()
             _report_processes(outcome, target, observed, planned, request)
-    except Held as error:
+    except LockHeld as error:
         raise ApplyError(str(error), outcome) from None
     except OSError as error:
-        raise ApplyError(f"{explain(error)}. Mend that and run this again.", outcome) from error
+        raise ApplyError(f"{explain(error)}. Fix this and run it again.", outcome) from error
     finally:
         outcome.seconds = round(time.monotonic() - started, 3)
     return outcome
 
 
 def _report(outcome: Outcome, observed: Observed, planned: Plan, request: Request) -> None:
-    """Write down what will be done: in check mode, that is all."""
+    """Write the plan to the outcome. In check mode, that is all."""
     wanted = planned.wanted
     outcome.previous = (observed.description.split() or [""])[-1]
     outcome.generation = wanted.generation if wanted else ""
@@ -116,29 +117,28 @@ def _report(outcome: Outcome, observed: Observed, planned: Plan, request: Reques
         }
     if request.check_mode:
         outcome.kept, outcome.overridden = list(planned.kept), list(planned.overridden)
-        outcome.warnings += [*planned.overridden, *(f"{line}, set at run time, is kept" for line in planned.kept)]
+        outcome.warnings += [*planned.overridden, *(f"{state}, set at run time, is kept" for state in planned.kept)]
 
 
 def _report_processes(outcome: Outcome, target: Target, observed: Observed, planned: Plan, request: Request) -> None:
-    """Write down how the pools are, which processes serve, and which still finish old connections; end those that
-    outstay their time."""
+    """Write pools and processes to the outcome, and end old processes that are over hard_stop_after."""
     if not observed.active and request.check_mode:
         return
     assert planned.wanted is not None  # noqa: S101  a plan without a refusal has one
     current = observed.pid
-    with contextlib.suppress(RuntimeFailure):  # proven before; check mode reports what it can see
-        current = int(show_info(planned.wanted.socket, ANSWER).get("Pid", current))
-        outcome.pools = status.pools(show_stat(planned.wanted.socket, ANSWER))
+    with contextlib.suppress(StatsSocketError):  # verified before; in check mode it may not answer
+        current = int(show_info(planned.wanted.socket, ANSWER_TIMEOUT).get("Pid", current))
+        outcome.pools = status.pools(show_stat(planned.wanted.socket, ANSWER_TIMEOUT))
     olds = old_processes(target.unit, current)
-    late = [old for old in olds if old.seconds > request.hard_stop_after]
-    outcome.changed = outcome.changed or bool(late)
+    overdue = [old for old in olds if old.seconds > request.hard_stop_after]
+    outcome.changed = outcome.changed or bool(overdue)
     if not request.check_mode:
-        for old in end_processes(late):
+        for old in end_processes(overdue):
             outcome.warnings.append(
-                f"pid {old.pid} was ended: it still had connections {old.seconds} s after it was replaced, and "
-                f"hard_stop_after is {request.hard_stop_after}"
+                f"the old process (pid {old.pid}) was ended: it still had connections {old.seconds} s after it was "
+                f"replaced, and hard_stop_after is {request.hard_stop_after} s"
             )
-        olds = [old for old in olds if old not in late]
+        olds = [old for old in olds if old not in overdue]
     outcome.old_processes = [old._asdict() for old in olds]
     outcome.pids = target.unit.pids()
 
@@ -150,7 +150,7 @@ def _error(outcome: Outcome, message: str) -> ApplyError:
 
 
 class Change:
-    """One change of this host, as it was planned."""
+    """A planned change of this host."""
 
     def __init__(self, request: Request, target: Target, observed: Observed, planned: Plan, outcome: Outcome) -> None:
         assert planned.wanted is not None  # noqa: S101  a plan without a refusal has one
@@ -159,100 +159,100 @@ class Change:
         self.wanted: Configuration = planned.wanted
         self.states = dict(planned.states)
 
-    def make(self) -> None:
-        """Do what was planned. Raises ApplyError where the host does not run it then."""
+    def execute(self) -> None:
+        """Do what was planned. Raises ApplyError where the host does not run it afterwards."""
         if not self.planned.changes:
             return
         since = time.time()
         installation = self.target.installation
         try:
             self._record()
-            if self.planned.put_program:
-                installation.put(installation.wanted)
+            if self.planned.activate_program:
+                installation.activate(installation.wanted)
             if self.planned.swap:
                 self._swap()
         except OSError as error:
-            installation.put_back()
-            told = f"{explain(error)}; the file and the process are as they were. Mend that and run this again"
-            raise _error(self.outcome, told) from error
+            installation.revert()
+            message = f"{explain(error)}; file and process are unchanged. Fix this and run it again"
+            raise _error(self.outcome, message) from error
         if self.planned.verb:
-            acted, wrong = self._bring_up()
-            if wrong:
+            finished, failures = self._bring_up()
+            if failures:
                 logged = [line for line in self.target.unit.journal(since) if "ALERT" in line or "rror" in line]
-                reason = "; ".join([*wrong, *([acted.output.strip()] if acted.code else []), *logged[:5]])
-                raise self._roll_back(reason)
-        refused = self._finish(self.wanted)
-        if refused:
-            raise ApplyError(f"Generation {self.wanted.generation} serves, but {refused}.", self.outcome)
+                output = [finished.output.strip()] if finished.code else []
+                raise self._roll_back("; ".join([*failures, *output, *logged[:5]]))
+        failure = self._finish(self.wanted)
+        if failure:
+            raise ApplyError(f"Generation {self.wanted.generation} is serving, but {failure}.", self.outcome)
 
     def _record(self) -> None:
-        """Write down that a change is under way, and what operators set in the process that is about to go."""
-        observed, killed = self.observed, self.observed.unfinished
-        if killed and killed.pid != observed.pid and observed.running:
-            runtime_state.restore(killed.states, observed.running)  # so that no second kill can lose them
+        """Record that a change is under way, and what operators set in the process that it replaces."""
+        observed, unfinished = self.observed, self.observed.unfinished
+        if unfinished and unfinished.pid != observed.pid and observed.running:
+            runtime_state.restore(unfinished.states, observed.running)  # so that a second kill cannot lose them
         self.target.journal.save(self.states, observed.pid)
 
     def _swap(self) -> None:
-        """Replace the file whole. One that was there and is not among the kept ones is set aside."""
-        if self.planned.set_aside and self.observed.file:
-            self.target.generations.set_aside(self.observed.file.generation)
-        write_whole(self.target.path, self.wanted.text)
+        """Replace the file. Back up the old one if it is not among the kept generations."""
+        if self.planned.back_up and self.observed.file:
+            self.target.generations.back_up(self.observed.file.generation)
+        write_atomically(self.target.path, self.wanted.text)
 
     def _bring_up(self) -> tuple[Finished, list[str]]:
-        """Reload, or start what does not run, and wait for the proof. A process that does not answer is reloaded,
-        too, and restarted where that does not help. Returns how it went and what is not proven."""
+        """Start, reload or restart, and verify. A process that does not answer is reloaded, and killed and restarted if
+        that fails. Returns what systemctl printed, and the failures."""
         if not self.observed.active:
-            return self._act("start", self.wanted)
-        acted, wrong = self._act(self.request.act or "reload", self.wanted)
-        if wrong and not self.observed.pid:
+            return self._act_and_verify("start", self.wanted)
+        finished, failures = self._act_and_verify(self.request.act or "reload", self.wanted)
+        if failures and not self.observed.pid:
             self.target.unit.kill()  # it neither answers nor reloads, so it would not stop either
-            acted, wrong = self._act("restart", self.wanted)
-        return acted, wrong
+            finished, failures = self._act_and_verify("restart", self.wanted)
+        return finished, failures
 
-    def _act(self, verb: str, text: Configuration, going_back: bool = False) -> tuple[Finished, list[str]]:
-        """Start, reload or restart, and wait for the proof. A process that was there before going back may be the
-        one that is there now, and the pools are as they are."""
+    def _act_and_verify(self, verb: str, text: Configuration, rolling_back: bool = False) -> tuple[Finished, list[str]]:
+        """Start, reload or restart, and verify that the process runs a configuration. When rolling back, neither a new
+        process nor ready pools are required. Returns what systemctl printed, and the failures."""
         target, outcome, observed = self.target, self.outcome, self.observed
-        unit = target.unit.properties(*PROPERTIES)  # a program that was put may have brought another unit
-        runs = unit.get("ActiveState") in RUNNING
-        if not runs:
-            target.unit.act("reset-failed")  # also the count of its failures
+        unit = target.unit.properties(*PROPERTIES)  # a new program may have a new unit
+        running = unit.get("ActiveState") in RUNNING
+        if not running:
+            target.unit.act("reset-failed")  # also resets the counter of StartLimitBurst=
         reason = restart_reason(unit) if verb == "reload" else ""
         if reason:
             verb = "restart"
-            told = f"{self.request.unit} was restarted, not reloaded: {reason}; connections were refused meanwhile"
-            outcome.warnings += [told] if runs else []
-        how = (observed.info.get("Version", ""), observed.running, target.installation.version)
-        outcome.method = reload_method(unit, *how) if verb == "reload" else verb
-        if outcome.method == SF and COST not in outcome.warnings:
-            outcome.warnings.append(COST)
+            restarted = f"{self.request.unit} was restarted, not reloaded: {reason}"
+            outcome.warnings += [f"{restarted}; connections were refused during the restart"] if running else []
+        old_version, new_version = observed.info.get("Version", ""), target.installation.version
+        outcome.method = reload_method(unit, old_version, observed.running, new_version) if verb == "reload" else verb
+        if outcome.method == SF and SF_WARNING not in outcome.warnings:
+            outcome.warnings.append(SF_WARNING)
         deadline = time.monotonic() + self.request.timeout
-        acted = target.unit.act(verb)
-        if acted.code:
-            return acted, ["systemd did not do it"]
-        old_pid = 0 if going_back else observed.pid
-        wrong = _wait(lambda: problems(text, old_pid, target.installation.problem), deadline)
-        if wrong or going_back:
-            return acted, wrong
-        # At once: meanwhile it sends requests to servers that an operator has drained.
+        finished = target.unit.act(verb)
+        if finished.code:
+            return finished, [f"systemctl {verb} {self.request.unit} failed"]
+        old_pid = 0 if rolling_back else observed.pid
+        failures = _wait(lambda: problems(text, old_pid, target.installation.problem), deadline)
+        if failures or rolling_back:
+            return finished, failures
+        # At once, because until then the process sends requests to servers that an operator has drained.
         runtime_state.restore(self.states, text)
-        return acted, self._await_pools(text, deadline)
+        return finished, self._wait_for_pools(text, deadline)
 
-    def _await_pools(self, text: Configuration, deadline: float) -> list[str]:
-        """Wait until health checks say that the pools are as they should be: SETTLE seconds, and longer, until the
-        deadline, only for servers that no check has asked yet. Returns what is wrong, and warns of pools that have no
-        server up and had none."""
+    def _wait_for_pools(self, text: Configuration, deadline: float) -> list[str]:
+        """Wait for SETTLE seconds until the pools have enough servers up; until the deadline for servers that no health
+        check has tested yet. Returns the pools that have too few. Pools that have no server up, and had none before,
+        are warnings."""
         before, allowed = self.observed.rows, self.request.allow_shrink
         settled = min(deadline, time.monotonic() + SETTLE)
         known = {row["pxname"] for row in before}
         while True:
             try:
-                rows = show_stat(text.socket, ANSWER)
-            except RuntimeFailure as failure:
+                rows = show_stat(text.socket, ANSWER_TIMEOUT)
+            except StatsSocketError as error:
                 if time.monotonic() < settled:
                     time.sleep(POLL)
                     continue
-                return [str(failure)]
+                return [str(error)]
             pending = {*text.weak(before, rows, allowed, False), *(set(text.down(rows, False)) - known)}
             if not pending or time.monotonic() >= (deadline if pending & unchecked(rows) else settled):
                 break
@@ -260,101 +260,101 @@ class Change:
         weak = text.weak(before, rows, allowed, trusting=True)
         for pool in text.down(rows, trusting=True) if not weak else ():
             self.outcome.warnings.append(
-                f"pool {pool} {'has' if pool in known else 'is new here and has'} no server up: its callers get errors "
-                "until a health check passes there"
+                f"pool {pool} {'has' if pool in known else 'is new here and has'} no server up: "
+                "its requests fail until a health check passes"
             )
         return list(weak.values())
 
     def _finish(self, text: Configuration) -> str:
-        """Give the new process what operators had set, keep a copy of its file, and forget the record. Returns what
-        the process does not take: then the next run tries again."""
-        refused = runtime_state.restore(self.states, text)
-        if refused:
+        """Restore server states, keep a copy of the file, and clear the record. Returns why the states could not be
+        restored, "" if they were: then the next run tries again."""
+        failures = runtime_state.restore(self.states, text)
+        if failures:
             return (
-                f"weights and states set by hand could not be set again: {'; '.join(refused)}. "
+                f"weights and states set at run time could not be restored: {'; '.join(failures)}. "
                 "Run this again, or set them by hand"
             )
-        self.outcome.kept = [f"{name}: {one}" for name, one in sorted(runtime_state.carry(self.states, text).items())]
+        carried = runtime_state.carry(self.states, text)
+        self.outcome.kept = [f"{name}: {state}" for name, state in sorted(carried.items())]
         self.outcome.overridden = runtime_state.overridden(self.states, text)
         self.outcome.warnings += self.outcome.overridden
-        self._keep(text)
-        self.target.journal.forget()
+        self._keep_copy(text)
+        self.target.journal.clear()
         return ""
 
-    def _keep(self, text: Configuration) -> None:
+    def _keep_copy(self, text: Configuration) -> None:
         try:
             self.target.generations.add(text.generation, text.text)
         except OSError as error:
             self.outcome.warnings.append(f"no copy of generation {text.generation} was kept: {explain(error)}")
 
     def _roll_back(self, reason: str) -> ApplyError:
-        """Put the host back to what it ran, prove it, and say what went wrong."""
+        """Restore what the host ran, verify it, and return the error."""
         observed, unit, installation = self.observed, self.target.unit, self.target.installation
         self.outcome.rolled_back = True
-        by = f" with HAProxy {installation.version}" if installation.touched else ""
-        failed = f"generation {self.wanted.generation} did not come up{by}: {reason}"
+        changed = installation.changed
+        failed = f"generation {self.wanted.generation} did not come up"
+        failed += f" with HAProxy {installation.version}: {reason}" if changed else f": {reason}"
         try:
-            installation.put_back()
-            old = self._go_back()
+            installation.revert()
+            old = self._restore_file()
         except OSError as error:
-            told = f"{failed}. It could not be put back: {explain(error)}. Mend that and run this again"
-            return _error(self.outcome, told)
+            return _error(self.outcome, f"{failed}. The roll-back failed: {explain(error)}. Fix this and run it again")
         if old is None:
             unit.act("stop")
-            told = f"{failed}. There was no configuration before; {self.request.unit} is stopped"
-            return _error(self.outcome, told)
+            message = f"{failed}. There is no previous configuration, so {self.request.unit} was stopped"
+            return _error(self.outcome, message)
         if observed.unit.get("ActiveState") == "inactive":
             unit.act("stop")
-            told = f"{failed}. The previous file is back; {self.request.unit} is stopped, as it was"
-            return _error(self.outcome, told)
+            message = f"{failed}. The previous file was restored; {self.request.unit} is stopped, as before"
+            return _error(self.outcome, message)
         verb = "reload" if observed.active else "start"
-        wrong = [] if self._still_serves(old) else self._act(verb, old, going_back=True)[1]
-        wrong = wrong and self._act("restart", old, going_back=True)[1]
-        if wrong:
+        failures = [] if self._still_serves(old) else self._act_and_verify(verb, old, rolling_back=True)[1]
+        failures = failures and self._act_and_verify("restart", old, rolling_back=True)[1]
+        if failures:
             return _error(
                 self.outcome,
-                f"{failed}. The previous file is back, but NOBODY SERVES: {'; '.join(wrong)}. "
+                f"{failed}. The previous file was restored, but HAPROXY IS NOT SERVING: {'; '.join(failures)}. "
                 f"Look at 'systemctl status {self.request.unit}' and run this again",
             )
-        refused = self._finish(old)
-        by = f", with HAProxy {observed.info.get('Version', '')}" if by else ""
-        serves = f"The previous generation {old.generation or '(unnamed)'} is back on disk and serves{by}"
-        return _error(
-            self.outcome,
-            f"{failed}. {serves}{refused and f', but {refused}'}. Mend the new one and roll it out again",
-        )
+        failure = self._finish(old)
+        message = f"{failed}. The previous generation {old.generation or '(unnamed)'} was restored and is serving"
+        message += f" with HAProxy {observed.info.get('Version', '')}" if changed else ""
+        message += f", but {failure}" if failure else ""
+        return _error(self.outcome, f"{message}. Fix the new generation and roll it out again")
 
-    def _go_back(self) -> Configuration | None:
-        """Put back what the process ran; else the newest file that the binary takes; else the newest there is."""
+    def _restore_file(self) -> Configuration | None:
+        """Restore the file that the process ran; else the newest that passes the check; else the newest. Returns it,
+        None if there is none."""
         generations = self.target.generations
         entries = [*generations.entries(), *generations.entries(FOUND)]
-        kept = [Kept(Configuration(read_text(entry)), entry) for entry in entries]
-        here = Kept(self.wanted, self.target.path)
-        ran = [one for one in (here, *kept) if self.observed.runs(one.configuration)]
-        candidates = [*ran, *(one for one in kept if one.configuration.text != self.wanted.text)]
+        kept = [KeptGeneration(Configuration(read_text(entry)), entry) for entry in entries]
+        current = KeptGeneration(self.wanted, self.target.path)
+        ran = [entry for entry in (current, *kept) if self.observed.runs(entry.configuration)]
+        candidates = [*ran, *(entry for entry in kept if entry.configuration.text != self.wanted.text)]
         if not candidates:
             return None
-        fit = (one for one in candidates if not self._is_unfit(one.configuration))
-        old = next(fit, candidates[0])
-        if old.place != self.target.path:
-            generations.put_back(old.place)
+        valid = (entry for entry in candidates if self._passes_check(entry.configuration))
+        old = next(valid, candidates[0])
+        if old.path != self.target.path:
+            generations.restore(old.path)
         return old.configuration
 
     def _still_serves(self, old: Configuration) -> bool:
-        """Tell whether the process from before is still there, as if nothing else had been asked for."""
-        with contextlib.suppress(RuntimeFailure):
-            pid = show_info(old.socket, ANSWER).get("Pid")
+        """Tell whether the process from before the change still runs, verified."""
+        with contextlib.suppress(StatsSocketError):
+            pid = show_info(old.socket, ANSWER_TIMEOUT).get("Pid")
             return pid == str(self.observed.pid) and not problems(old)
         return False
 
-    def _is_unfit(self, old: Configuration) -> bool:
-        return bool(check_text(old.text, self.request.binary, self.request.timeout).errors)
+    def _passes_check(self, old: Configuration) -> bool:
+        return not check_text(old.text, self.request.binary, self.request.timeout).errors
 
 
-def _wait(find: Callable[[], list[str]], deadline: float) -> list[str]:
-    """Return what is still wrong at the deadline."""
-    wrong = find()
-    while wrong and time.monotonic() < deadline:
+def _wait(check: Callable[[], list[str]], deadline: float) -> list[str]:
+    """Repeat a check until it returns no failures, or until the deadline. Returns the last failures."""
+    failures = check()
+    while failures and time.monotonic() < deadline:
         time.sleep(POLL)
-        wrong = find()
-    return wrong
+        failures = check()
+    return failures

@@ -1,7 +1,7 @@
-"""The files and units of one concern, kept as they are asked for: one look, one plan, one diff.
+"""Files and units of a concern, brought to their wanted state with one observation, one plan and one diff.
 
-A run that was killed between a file and the restart that it needs leaves a record, so that the next run restarts,
-though no file differs any more.
+A run that is killed between a file and the restart that it needs leaves a record, so that the next run restarts
+although no file differs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import stat
 from pathlib import Path
 from typing import Any, Mapping, NamedTuple, Sequence
 
-from .files import write_whole
+from .files import write_atomically
 from .lock import RECORDS
 from .programs import run
 
@@ -24,11 +24,11 @@ PROPERTIES = "Id,LoadState,ActiveState,UnitFileState,NeedDaemonReload"
 
 
 class FilesError(Exception):
-    """The files or units are not as asked for. The message says which, why, and what to do."""
+    """The files or units are not as requested. The message has which, why, and what to do."""
 
 
 class File(NamedTuple):
-    """A file, a directory, or their absence. content: None leaves the text of a file that exists as it is."""
+    """A file, a directory, or their absence. content: None keeps the text of an existing file."""
 
     path: str
     content: str | None
@@ -39,8 +39,8 @@ class File(NamedTuple):
 
 
 class Unit(NamedTuple):
-    """A unit. enabled: at boot, None leaves that as it is. state: started, stopped or "". on_change: restart,
-    try-restart or "", what is done when a file of this call has changed."""
+    """A unit. enabled: at boot, None for unchanged. state: started, stopped or "". on_change: restart, try-restart or
+    "", the verb for when a file has changed."""
 
     name: str
     enabled: bool | None
@@ -49,7 +49,7 @@ class Unit(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What is asked for. `name` is the concern's, for its record."""
+    """The wanted files and units. `name`: of the concern, for its record."""
 
     name: str
     files: tuple[File, ...]
@@ -58,9 +58,9 @@ class Request(NamedTuple):
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Request:
-        """Take a module's parameters, without the entries that are not for this host. Raises FilesError."""
+        """Return the request of a module's parameters, without entries for other hosts. Raises FilesError."""
         mistakes = [
-            f'{entry["path"]}: {entry["mode"]!r} is no mode; write it as "0644"'
+            f'{entry["path"]}: {entry["mode"]!r} is not a mode; write it like "0644"'
             for entry in params["files"]
             if not _is_mode(entry["mode"])
         ]
@@ -80,7 +80,7 @@ class Request(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """What stands at a path: absent, file, directory or other; text, mode and owners where there is a file."""
+    """The state of a path. kind: absent, file, directory or other."""
 
     kind: str
     text: str = ""
@@ -91,8 +91,8 @@ class Entry(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Observed:
-    """The host before: what stands at each path, what systemd says of each unit, and whether a run was killed between
-    a file and its restart."""
+    """The host before a change: the state of each path, the properties of each unit, and whether a run was killed
+    between a file and its restart."""
 
     entries: Mapping[str, Entry]
     units: Mapping[str, Mapping[str, str]]
@@ -101,8 +101,8 @@ class Observed:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """The steps: words of systemctl for what is to end; directories to create, files to write, mode and owners to set,
-    paths to remove; whether systemd reads its units again; and words of systemctl for what is to run then."""
+    """The steps: units to disable and stop; directories to create, files to write, mode and owners to set, paths to
+    remove; whether to reload systemd; and units to enable, start and restart. Units are arguments of systemctl."""
 
     end: tuple[tuple[str, str], ...]
     create: tuple[File, ...]
@@ -118,7 +118,7 @@ class Plan:
 
 
 def observe(request: Request) -> Observed:
-    """Return what the host has now."""
+    """Return the state of the host."""
     entries = {file.path: _entry(Path(file.path)) for file in request.files}
     units: dict[str, dict[str, str]] = {}
     if request.units:
@@ -131,34 +131,35 @@ def observe(request: Request) -> Observed:
 
 
 def plan(observed: Observed, request: Request) -> Plan:
-    """Return what makes the host as asked for."""
+    """Return the steps to the wanted state."""
     create, write, access, remove = [], [], [], []
     for file in request.files:
         entry = observed.entries[file.path]
         if file.state == "absent":
             remove += [file] if entry.kind != "absent" else []
         elif entry.kind == "absent" and file.content is None and file.state == "file":
-            continue  # it is not this call's to make
+            continue  # another task creates it
         elif file.state == "directory" and entry.kind == "absent":
             create.append(file)
         elif file.state == "file" and file.content is not None and (entry.kind, entry.text) != ("file", file.content):
             write.append(file)
         elif (entry.mode, entry.owner, entry.group) != (file.mode, file.owner, file.group):
             access.append(file)
-    touched = [*create, *write, *remove]
+    changed = [*create, *write, *remove]
     stale = any(unit.get("NeedDaemonReload") == "yes" for unit in observed.units.values())
-    reload_units = stale or any(file.path.startswith(UNIT_DIRECTORIES) for file in touched)
+    reload_units = stale or any(file.path.startswith(UNIT_DIRECTORIES) for file in changed)
     end, commands = [], []
     for unit in request.units:
         shown = observed.units.get(unit.name, {})
         end += _end(unit, shown)
-        commands += _commands(unit, shown, bool(touched) or observed.unfinished)
+        commands += _commands(unit, shown, bool(changed) or observed.unfinished)
     files = tuple(create), tuple(write), tuple(access), tuple(remove)
     return Plan(tuple(end), *files, reload_units, tuple(commands))
 
 
 def act(planned: Plan, request: Request) -> None:
-    """Do it: record, end units, files, daemon-reload, units, forget. Raises FilesError; then the next run goes on."""
+    """Change the host: record, end units, files, daemon-reload, units, remove the record. Raises FilesError; the next
+    run continues."""
     restarts = any(verb.endswith("restart") for verb, _ in planned.commands)
     try:
         if restarts:
@@ -170,7 +171,7 @@ def act(planned: Plan, request: Request) -> None:
             Path(file.path).mkdir(mode=0o700)
             _set_access(file)
         for file in planned.write:
-            write_whole(Path(file.path), file.content or "", mode=file.mode)
+            write_atomically(Path(file.path), file.content or "", mode=file.mode)
             _set_access(file)
         for file in planned.access:
             _set_access(file)
@@ -188,32 +189,32 @@ def act(planned: Plan, request: Request) -> None:
         _record(request).unlink()
 
 
-def orders(planned: Plan) -> list[tuple[str, ...]]:
-    """Return all words of systemctl, in their order."""
+def commands_of(planned: Plan) -> list[tuple[str, ...]]:
+    """Return the arguments of all calls of systemctl, in order."""
     return [*planned.end, *([("daemon-reload",)] if planned.reload_units else []), *planned.commands]
 
 
 def diff(observed: Observed, planned: Plan) -> list[dict[str, str]]:
-    """Return the plan as Ansible shows it: before and after of each file, and what is done to units."""
+    """Return Ansible's `diff`: each file before and after, and the calls of systemctl."""
     shown = []
     for file in (*planned.create, *planned.write, *planned.access, *planned.remove):
         entry = observed.entries[file.path]
-        gone = file in planned.remove
+        removed = file in planned.remove
         text = entry.text if file.content is None else file.content
         shown.append(
             {
                 "before_header": f"{file.path}{_access(entry.mode, entry.owner, entry.group) if entry.mode else ''}",
-                "after_header": file.path + (" (absent)" if gone else _access(file.mode, file.owner, file.group)),
+                "after_header": file.path + (" (absent)" if removed else _access(file.mode, file.owner, file.group)),
                 "before": entry.text,
-                "after": "" if gone else text,
+                "after": "" if removed else text,
             }
         )
-    done = [f"systemctl {' '.join(words)}" for words in orders(planned)]
-    return shown + ([{"prepared": "".join(f"{line}\n" for line in done)}] if done else [])
+    calls = [f"systemctl {' '.join(words)}" for words in commands_of(planned)]
+    return shown + ([{"prepared": "".join(f"{line}\n" for line in calls)}] if calls else [])
 
 
 def _end(unit: Unit, shown: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Return what is done while the unit's file is still there: without it, systemctl disables nothing."""
+    """Return the commands that need the unit's file: systemctl cannot disable a unit without it."""
     commands = [("disable", unit.name)] if unit.enabled is False and shown.get("UnitFileState") == "enabled" else []
     return commands + ([("stop", unit.name)] if unit.state == "stopped" and _is_active(shown) else [])
 
@@ -223,6 +224,7 @@ def _is_active(shown: Mapping[str, str]) -> bool:
 
 
 def _commands(unit: Unit, shown: Mapping[str, str], changed: bool) -> list[tuple[str, str]]:
+    """Return the commands for a unit after the files are written."""
     commands = []
     active = _is_active(shown)
     if unit.enabled is True and shown.get("UnitFileState") != "enabled":
@@ -236,12 +238,12 @@ def _commands(unit: Unit, shown: Mapping[str, str], changed: bool) -> list[tuple
 
 def _entry(path: Path) -> Entry:
     try:
-        found = path.lstat()
+        status = path.lstat()
     except FileNotFoundError:
         return Entry("absent")
-    kind = "file" if stat.S_ISREG(found.st_mode) else "directory" if stat.S_ISDIR(found.st_mode) else "other"
+    kind = "file" if stat.S_ISREG(status.st_mode) else "directory" if stat.S_ISDIR(status.st_mode) else "other"
     text = path.read_text(encoding="utf-8", errors="replace") if kind == "file" else ""
-    return Entry(kind, text, stat.S_IMODE(found.st_mode), _user(found.st_uid), _group(found.st_gid))
+    return Entry(kind, text, stat.S_IMODE(status.st_mode), _user(status.st_uid), _group(status.st_gid))
 
 
 def _user(uid: int) -> str:
@@ -271,8 +273,8 @@ def _is_mode(text: str) -> bool:
 
 def _is_for_this_host(entry: Mapping[str, Any]) -> bool:
     """Tell whether an entry's conditions hold: a path that must exist, one that must not."""
-    there, missing = entry.get("if_exists"), entry.get("unless_exists")
-    return not (there and not Path(there).exists()) and not (missing and Path(missing).exists())
+    required, excluded = entry.get("if_exists"), entry.get("unless_exists")
+    return not (required and not Path(required).exists()) and not (excluded and Path(excluded).exists())
 
 
 def _record(request: Request) -> Path:
@@ -280,6 +282,6 @@ def _record(request: Request) -> Path:
 
 
 def _systemctl(words: Sequence[str], timeout: float) -> None:
-    done = run(["systemctl", *words], timeout)
-    if done.code:
-        raise FilesError(f"systemctl {' '.join(words)} failed: {done.output.strip()}")
+    finished = run(["systemctl", *words], timeout)
+    if finished.code:
+        raise FilesError(f"systemctl {' '.join(words)} failed: {finished.output.strip()}")

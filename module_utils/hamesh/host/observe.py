@@ -1,7 +1,7 @@
-"""What a host is asked for, and what it is before anything is done: all that a plan is made from.
+"""What a host is asked to run, and the state of the host before anything is changed: the input of a plan.
 
-Nothing here changes the host. Everything that can be wrong is asked before the first effect: the binary that will run
-the text, each address that it binds, the unit, the process, and the record of a change that was not finished.
+Nothing here changes the host. Whatever can be wrong is read before the first change: the check by the binary that will
+run the text, every address that it binds, the unit, the process, and the record of an unfinished change.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from .files import read_text
 from .generations import Generations
 from .installation import Installation
 from .lock import RECORDS
-from .reload import Old, old_processes, reload_method, restart_reason
-from .runtime_state import Change, Journal, ServerState
-from .sockets import cannot_bind, listening
-from .stats_socket import ANSWER, RuntimeFailure, show_info, show_stat
+from .reload import OldProcess, old_processes, reload_method, restart_reason
+from .runtime_state import Journal, ServerState, UnfinishedChange
+from .sockets import bind_error, listeners
+from .stats_socket import ANSWER_TIMEOUT, StatsSocketError, show_info, show_stat
 from .systemd import Unit
 from .verify import problems
 
 PREVIOUS = "previous"
 RUNNING = ("active", "reloading")
-# Of the unit, asked in one call.
+NOT_RUNNING = "HAProxy is not running"
+# Properties of the unit, read in one call.
 PROPERTIES = ("ActiveState", "LoadState", "MainPID", "Type", "User", "LimitNOFILE", "Id", "InvocationID", "ExecReload")
 
 
 class Request(NamedTuple):
-    """What is to run where: `content`, which must be `generation` where that is given, too; or a kept `generation`
-    ("previous": the newest that does not run now); or what is on disk.
+    """A request to run `content`, which must be `generation` where both are set; or a kept `generation` ("previous":
+    the newest that is not running); or the file on disk.
 
-    `act`: "" where nothing may be needed, else "reload" or "restart" in any case. `hard_stop_after`: seconds that a
-    process which was replaced may go on. `program`: what `binary` is to be from now on, see Installation; "": what it
-    is. `dialect`: the release whose language the text keeps to. `allow_shrink`: pools that may lose more than
-    min_ready lets them. `timeout` (seconds) bounds each step: a program, a reload with its proof, the wait for
-    another run. `check_mode`: only say what would be done.
+    `act`: "reload" or "restart" even if nothing differs; "": only if needed. `hard_stop_after`: seconds after which a
+    replaced process is ended. `program`: see Installation; "": unchanged. `dialect`: the release whose language the
+    text keeps to. `allow_shrink`: pools that may lose more servers than min_ready allows. `timeout`: seconds for each
+    step: a program, a reload with its verification, the wait for the lock. `check_mode`: plan, change nothing.
     """
 
     content: str | None
@@ -60,28 +60,28 @@ class Request(NamedTuple):
     check_mode: bool = False
 
 
-class Kept(NamedTuple):
-    """A configuration and the file it stands in."""
+class KeptGeneration(NamedTuple):
+    """A configuration and its file."""
 
     configuration: Configuration
-    place: Path
+    path: Path
 
     @property
     def damage(self) -> str:
-        """Why the copy is no longer what was rolled out; "" where it is. One that was written by hand for an earlier
-        release, under a description of its own, is taken as it is."""
+        """Return why the copy is not what was rolled out; "" where it is. A copy with a description that is not
+        Hamesh's was written by hand for an earlier release, and is taken as it is."""
         text = self.configuration
         own = text.own_generation if text.description.startswith("hamesh ") else text.generation
         if text.generation and text.generation == own:
             return ""
         return (
-            f"{self.place} is damaged and is passed over: its description says '{text.generation}', its own name is "
-            f"'{own}'"
+            f"{self.path} is damaged and was skipped: its description has generation '{text.generation}', its text is "
+            f"generation '{own}'"
         )
 
 
 class Target:
-    """The parts of a host that one change works on."""
+    """The parts of a host that a change works on."""
 
     def __init__(self, request: Request) -> None:
         self.path = Path(os.path.realpath(request.path))
@@ -93,27 +93,27 @@ class Target:
 
 @dataclasses.dataclass(frozen=True)
 class Observed:
-    """A host before a change. `states` is None until it was read, see with_states."""
+    """A host before a change. `states` is None until observe_states has read it."""
 
     path: Path
-    wanted: Configuration | None  # None: there is no such generation, or no file
+    wanted: Configuration | None  # None: no such generation, or no file
     file: Configuration | None = None
-    kept: tuple[Kept, ...] = ()  # newest first
-    unit: Mapping[str, str] = dataclasses.field(default_factory=dict)  # what systemctl show says
-    info: Mapping[str, str] = dataclasses.field(default_factory=dict)  # what the process says; empty: no answer
-    rows: Rows = dataclasses.field(default_factory=list)  # its `show stat`
-    problems: tuple[str, ...] = ()  # why the process is not proven to run what is wanted
-    old: tuple[Old, ...] = ()  # processes that were replaced and still run
-    unfinished: Change | None = None  # what a run that was killed left
-    program: str = ""  # what the binary is to be
+    kept: tuple[KeptGeneration, ...] = ()  # newest first
+    unit: Mapping[str, str] = dataclasses.field(default_factory=dict)  # PROPERTIES
+    info: Mapping[str, str] = dataclasses.field(default_factory=dict)  # `show info`; empty: no answer
+    rows: Rows = dataclasses.field(default_factory=list)  # `show stat`
+    problems: tuple[str, ...] = ()  # why the process is not verified to run what is wanted
+    old: tuple[OldProcess, ...] = ()
+    unfinished: UnfinishedChange | None = None  # the record of a killed run
+    program: str = ""  # the wanted one
     program_before: str = ""
-    program_known: bool = True
+    program_valid: bool = True
     program_differs: bool = False
-    program_problem: str = ""  # what is wrong with the process, seen from the binary
+    program_problem: str = ""  # why the process does not run the active program
     executable: str = ""
-    verdict: Verdict | None = None  # of the binary on what is wanted; None: there is no such binary
-    refused: tuple[Mapping[str, Any], ...] = ()  # lines that cannot be bound, as Verdict.errors
-    restart_reason: str = ""  # why a reload would have to be a restart
+    verdict: Verdict | None = None  # of the executable on the wanted text; None: no such executable
+    bind_errors: tuple[Mapping[str, Any], ...] = ()  # lines that cannot be bound, as in Verdict.errors
+    restart_reason: str = ""  # why a reload must be a restart
     reload_method: str = ""
     states: Mapping[str, ServerState] | None = None
     states_failure: str = ""  # why they cannot be read
@@ -124,7 +124,7 @@ class Observed:
 
     @property
     def pid(self) -> int:
-        """Of the process that answers; 0 where none does, though one may run."""
+        """Return the PID of the process that answers; 0 without an answer, though a process may run."""
         return int(self.info.get("Pid", "0") or "0")
 
     @property
@@ -133,70 +133,70 @@ class Observed:
 
     @property
     def running(self) -> Configuration | None:
-        """The text of what the process says it runs, where this host has it."""
+        """Return the configuration that the process runs, where this host has it."""
         texts = [self.file, self.wanted, *(kept.configuration for kept in self.kept)]
         return next((text for text in texts if self.runs(text)), None)
 
     def runs(self, configuration: Configuration | None) -> bool:
-        """Tell whether the process says that it runs this."""
+        """Tell whether the process runs a configuration, by its description."""
         return bool(self.pid) and configuration is not None and configuration.description == self.description
 
 
 def observe(request: Request, target: Target) -> Observed:
-    """Return what the host is now. Raises OSError where a file cannot be read."""
+    """Return the state of the host. Raises OSError where a file cannot be read."""
     installation, path = target.installation, target.path
     file = Configuration(read_text(path)) if path.exists() else None
-    kept = tuple(Kept(Configuration(read_text(entry)), entry) for entry in target.generations.entries())
-    asked = Configuration(request.content) if request.content is not None else None
+    kept = tuple(KeptGeneration(Configuration(read_text(entry)), entry) for entry in target.generations.entries())
+    content = Configuration(request.content) if request.content is not None else None
     unit = target.unit.properties(*PROPERTIES)
-    known = [asked, file, *(one.configuration for one in kept)]
-    info, rows = _ask(known) if unit.get("ActiveState") in RUNNING else ({}, [])
-    seen = Observed(path, asked, file, kept, unit, info, rows, unfinished=target.journal.load())
-    wanted = asked or choose(request, seen)
-    seen = dataclasses.replace(
-        seen,
+    known = [content, file, *(generation.configuration for generation in kept)]
+    info, rows = _query_process(known) if unit.get("ActiveState") in RUNNING else ({}, [])
+    observed = Observed(path, content, file, kept, unit, info, rows, unfinished=target.journal.load())
+    wanted = content or choose(request, observed)
+    observed = dataclasses.replace(
+        observed,
         wanted=wanted,
         program=installation.wanted,
         program_before=installation.before,
-        program_known=installation.is_known,
+        program_valid=installation.is_valid,
     )
-    if wanted is None or not installation.is_known:
-        return seen
+    if wanted is None or not installation.is_valid:
+        return observed
     executable = installation.executable
     verdict: Verdict | None = check_text(wanted.text, executable, request.timeout, request.dialect)
     if verdict and not verdict.version and not Path(executable).exists():
         verdict = None
     installation.version = verdict.version if verdict else ""
     return dataclasses.replace(
-        seen,
+        observed,
         executable=executable,
         verdict=verdict,
-        refused=tuple(_refused(wanted, target.unit, verdict.version)) if verdict else (),
+        bind_errors=tuple(_bind_errors(wanted, target.unit, verdict.version)) if verdict else (),
         program_differs=installation.differs,
-        program_problem=installation.problem(info) if seen.pid else "",
-        problems=tuple(problems(wanted)) if seen.active else ("it does not run",),
-        old=tuple(old_processes(target.unit, seen.pid)) if seen.active else (),
-        restart_reason=restart_reason(unit) if seen.active else "",
-        reload_method=reload_method(unit, info.get("Version", ""), seen.running, installation.version),
+        program_problem=installation.problem(info) if observed.pid else "",
+        problems=tuple(problems(wanted)) if observed.active else (NOT_RUNNING,),
+        old=tuple(old_processes(target.unit, observed.pid)) if observed.active else (),
+        restart_reason=restart_reason(unit) if observed.active else "",
+        reload_method=reload_method(unit, info.get("Version", ""), observed.running, installation.version),
     )
 
 
-def with_states(observed: Observed) -> Observed:
-    """Return the same with what operators set in the running process: read only where a change is due, since it takes
-    a question for each server."""
+def observe_states(observed: Observed) -> Observed:
+    """Return the same with the states that operators set in the running process. Call it only where a change is due,
+    since it takes a command for each server."""
     running = observed.running
     if not observed.active:
         return dataclasses.replace(observed, states={})
     if running is None:
-        return dataclasses.replace(observed, states={}, states_failure="the host has no copy of what the process runs")
+        return dataclasses.replace(observed, states={}, states_failure="this host has no copy of what the process runs")
     try:
         return dataclasses.replace(observed, states=runtime_state.read(running))
-    except RuntimeFailure as failure:
-        return dataclasses.replace(observed, states={}, states_failure=str(failure))
+    except StatsSocketError as error:
+        return dataclasses.replace(observed, states={}, states_failure=str(error))
 
 
 def choose(request: Request, observed: Observed) -> Configuration | None:
-    """Return the text that is meant where the request has none: a kept generation that is whole, or the file."""
+    """Return the configuration of a request without content: an undamaged kept generation, or the file."""
     if request.generation is None:
         return observed.file
     for kept in observed.kept:
@@ -206,40 +206,39 @@ def choose(request: Request, observed: Observed) -> Configuration | None:
     return None
 
 
-def _ask(configurations: Sequence[Configuration | None]) -> tuple[dict[str, str], Rows]:
-    """Return show info and show stat of the process, at the first socket of these configurations that answers."""
-    for path in dict.fromkeys(one.socket for one in configurations if one and one.socket):
-        with contextlib.suppress(RuntimeFailure):
-            info = show_info(path, ANSWER)
+def _query_process(configurations: Sequence[Configuration | None]) -> tuple[dict[str, str], Rows]:
+    """Return `show info` and `show stat` from the first socket of these configurations that answers."""
+    sockets = (configuration.socket for configuration in configurations if configuration)
+    for path in dict.fromkeys(filter(None, sockets)):
+        with contextlib.suppress(StatsSocketError):
+            info = show_info(path, ANSWER_TIMEOUT)
             rows: Rows = []
-            with contextlib.suppress(RuntimeFailure):
-                rows = show_stat(path, ANSWER)
+            with contextlib.suppress(StatsSocketError):
+                rows = show_stat(path, ANSWER_TIMEOUT)
             return info, rows
     return {}, []
 
 
-def _refused(wanted: Configuration, unit: Unit, version: str) -> list[dict[str, Any]]:
-    """Return the lines whose address cannot be bound here. Addresses are tried, since HAProxy would try them for two
-    seconds, in which the old process does not listen either."""
-    ours = set(unit.pids())
-    holders = listening({bind.port for bind in wanted.binds})
+def _bind_errors(wanted: Configuration, unit: Unit, version: str) -> list[dict[str, Any]]:
+    """Return the lines whose address cannot be bound on this host. Each is tried here, since HAProxy would retry for
+    two seconds, in which the old process does not listen either."""
+    own_pids = set(unit.pids())
+    occupied = listeners({bind.port for bind in wanted.binds})
     lines = wanted.text.split("\n")
-    found = [(bind, why) for bind, why in exposed(version, wanted.binds)]
+    errors = list(exposed(version, wanted.binds))
     for bind in wanted.binds:
-        here = [holder for holder in holders if holder.port == bind.port and holder.address in ("", bind.address)]
-        if any(holder.pid in ours for holder in here) or lines[bind.line - 1].strip().endswith(" transparent"):
+        same = [socket for socket in occupied if socket.port == bind.port and socket.address in ("", bind.address)]
+        if any(socket.pid in own_pids for socket in same) or lines[bind.line - 1].strip().endswith(" transparent"):
             continue
-        refusal = cannot_bind(bind.address, bind.port)
-        if refusal == errno.EADDRINUSE:
-            by = f" by {here[0]}" if here else ""
-            found.append(
-                (bind, f"{bind} is in use{by}, so {bind.proxy} cannot listen there; stop that, or choose another port")
-            )
-        elif refusal:
-            found.append(
-                (bind, f"{bind.proxy} cannot listen at {bind}: {os.strerror(refusal)}; use an address of this host")
-            )
+        number = bind_error(bind.address, bind.port)
+        if number == errno.EADDRINUSE:
+            by = f" by {same[0]}" if same else ""
+            advice = "stop that process, or choose another port"
+            errors.append((bind, f"{bind.proxy} cannot bind to {bind}: address already in use{by}; {advice}"))
+        elif number:
+            advice = "use an address of this host"
+            errors.append((bind, f"{bind.proxy} cannot bind to {bind}: {os.strerror(number).lower()}; {advice}"))
     return [
         {"line": bind.line, "text": lines[bind.line - 1].strip(), "why": why, "first_rejected": ""}
-        for bind, why in found
+        for bind, why in errors
     ]

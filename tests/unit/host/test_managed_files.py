@@ -1,4 +1,4 @@
-"""Files and units of one concern: what is planned of what is there, and that a run which was killed is made up for."""
+"""Files and units of a concern are changed where they differ, and the next run finishes one that was killed."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ UNIT = {"enabled": None, "state": None, "on_change": None}
 
 
 class Host:
-    """A directory in place of a host, and a systemctl that keeps a list of its orders."""
+    """A directory as a host, and a fake systemctl that records its commands."""
 
     def __init__(self, directory, monkeypatch):
-        self.directory, self.orders, self.shown, self.fails = directory, [], {}, ""
+        self.directory, self.commands, self.shown, self.fails = directory, [], {}, ""
         monkeypatch.setattr(managed_files, "RECORDS", directory / "records")
         monkeypatch.setattr(managed_files, "UNIT_DIRECTORIES", (f"{directory}/units/",))
         monkeypatch.setattr(managed_files, "run", self.systemctl)
@@ -29,7 +29,7 @@ class Host:
     def systemctl(self, words, timeout):
         if words[1] == "show":
             return Finished(0, "\n\n".join(f"Id={name}\n{self.shown.get(name, RUNS)}" for name in words[2:-1]))
-        self.orders.append(" ".join(words[1:]))
+        self.commands.append(" ".join(words[1:]))
         return Finished(1, "Unit is masked.") if words[1] == self.fails else Finished(0, "")
 
     def request(self, files=(), units=()):
@@ -43,7 +43,7 @@ class Host:
         return plan(observe(request), request)
 
     def keep(self, *files, units=()):
-        """One run. Returns whether it changed anything."""
+        """Run once. Returns whether anything changed."""
         request = self.request(files, units)
         planned = plan(observe(request), request)
         if planned.changes:
@@ -65,7 +65,7 @@ STOPPED = RUNS.replace("active\n", "inactive\n", 1).replace("enabled", "disabled
 
 
 @pytest.mark.parametrize(
-    ("there", "file", "step"),
+    ("text", "file", "step"),
     [
         ("", {"content": "a"}, "write"),
         ("a", {"content": "a"}, ""),
@@ -73,15 +73,15 @@ STOPPED = RUNS.replace("active\n", "inactive\n", 1).replace("enabled", "disabled
         ("a", {"content": "a", "mode": "0600"}, "access"),
         ("b", {"mode": "0600"}, "access"),
         ("b", {}, ""),
-        ("", {}, ""),  # a file that is another's to make
+        ("", {}, ""),  # another task creates it
         ("", {"state": "directory", "mode": "0755"}, "create"),
         ("", {"state": "absent"}, ""),
         ("a", {"state": "absent"}, "remove"),
     ],
 )
-def test_a_file_is_changed_where_it_differs(host, there, file, step):
-    if there:
-        host.write("units/a.conf", there)
+def test_a_file_is_changed_where_it_differs(host, text, file, step):
+    if text:
+        host.write("units/a.conf", text)
     (host.directory / "units").mkdir(exist_ok=True)
     planned = host.plan({"path": "units/a.conf", **file})
     steps = {name: bool(getattr(planned, name)) for name in ("create", "write", "access", "remove")}
@@ -92,7 +92,7 @@ def test_a_file_is_changed_where_it_differs(host, there, file, step):
 
 
 @pytest.mark.parametrize(
-    ("shown", "unit", "changed", "orders"),
+    ("shown", "unit", "changed", "commands"),
     [
         (RUNS, {"enabled": True, "state": "started"}, False, []),
         (STOPPED, {"enabled": True, "state": "started"}, False, ["enable a.socket", "start a.socket"]),
@@ -105,36 +105,36 @@ def test_a_file_is_changed_where_it_differs(host, there, file, step):
         (STOPPED, {"state": "started", "on_change": "restart"}, True, ["start a.socket"]),
     ],
 )
-def test_a_unit_is_made_what_it_is_to_be(host, shown, unit, changed, orders):
+def test_a_unit_is_changed_where_it_differs(host, shown, unit, changed, commands):
     host.shown["a.socket"] = shown
     host.write("a.conf", "old" if changed else "new")
-    found = host.keep({"path": "a.conf", "content": "new"}, units=[{"name": "a.socket", **unit}])
-    assert found is (changed or bool(orders))
-    assert host.orders == orders
+    ran = host.keep({"path": "a.conf", "content": "new"}, units=[{"name": "a.socket", **unit}])
+    assert ran is (changed or bool(commands))
+    assert host.commands == commands
 
 
-def test_systemd_reads_units_again_where_an_earlier_run_did_not_say_so(host):
+def test_systemd_is_reloaded_where_an_earlier_run_did_not_reload_it(host):
     host.shown["a.service"] = RUNS.replace("NeedDaemonReload=no", "NeedDaemonReload=yes")
     assert host.keep(units=[{"name": "a.service", "enabled": True}])
-    assert host.orders == ["daemon-reload"]
+    assert host.commands == ["daemon-reload"]
 
 
-def test_a_restart_that_a_killed_run_owes_is_made_up_for(host):
+def test_the_next_run_restarts_where_a_run_was_killed_before(host):
     file, unit = {"path": "a.conf", "content": "new"}, {"name": "a.service", "on_change": "restart"}
     host.fails = "restart"
     with pytest.raises(FilesError, match=r"systemctl restart a.service failed: Unit is masked\."):
         host.keep(file, units=[unit])
     assert (host.directory / "a.conf").read_text() == "new"
-    host.fails, host.orders = "", []
+    host.fails, host.commands = "", []
     assert host.keep(file, units=[unit])
-    assert host.orders == ["restart a.service"]
+    assert host.commands == ["restart a.service"]
     assert not host.keep(file, units=[unit])
 
 
 def test_entries_for_other_hosts_are_left_out(host):
     host.write("rsyslogd", "")
-    there = str(host.directory / "rsyslogd")
-    files = [{"path": "a", "content": "a", "if_exists": there}, {"path": "b", "content": "b", "unless_exists": there}]
+    path = str(host.directory / "rsyslogd")
+    files = [{"path": "a", "content": "a", "if_exists": path}, {"path": "b", "content": "b", "unless_exists": path}]
     units = [
         {"name": "a.service", "on_change": "restart"},
         {"name": "b.service", "state": "started", "if_exists": "/no"},
@@ -142,10 +142,10 @@ def test_entries_for_other_hosts_are_left_out(host):
     host.shown["b.service"] = STOPPED
     assert host.keep(*files, units=units)
     assert sorted(path.name for path in host.directory.iterdir()) == ["a", "records", "rsyslogd"]
-    assert host.orders == ["restart a.service"]
+    assert host.commands == ["restart a.service"]
 
 
-def test_the_diff_has_texts_access_and_orders(host):
+def test_the_diff_has_texts_access_and_commands(host):
     host.write("a.conf", "old\n", 0o600)
     request = host.request(
         [{"path": "a.conf", "content": "new\n"}, {"path": "gone", "state": "absent"}],
@@ -159,11 +159,11 @@ def test_the_diff_has_texts_access_and_orders(host):
 
 
 @pytest.mark.parametrize("mode", ["644", "u+x", "0999", "", "00644"])
-def test_what_is_no_mode_is_refused(host, mode):
-    with pytest.raises(FilesError, match='is no mode; write it as "0644"'):
+def test_an_invalid_mode_is_refused(host, mode):
+    with pytest.raises(FilesError, match='is not a mode; write it like "0644"'):
         host.request([{"path": "a", "mode": mode}])
 
 
-def test_an_owner_that_there_is_not_is_said(host):
+def test_an_unknown_owner_is_an_error(host):
     with pytest.raises(FilesError, match=r"nobody-has-this-name.*create it first"):
         host.keep({"path": "a", "content": "a", "group": "nobody-has-this-name"})
