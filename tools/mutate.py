@@ -230,8 +230,8 @@ MUTATIONS = [
     Mutation(
         "servers that joined a pool need not be up",
         f"{HAMESH}/haproxy/configuration.py",
-        "len(were_up[pool]) + len(joined))",
-        "len(were_up[pool] & ready))",
+        "len(up_before[pool]) + len(joined))",
+        "len(up_before[pool] & ready))",
         "tests/unit/haproxy/test_configuration.py",
     ),
     Mutation(
@@ -321,8 +321,8 @@ MUTATIONS = [
     Mutation(
         "a server that no check has asked counts as up",
         f"{HAMESH}/haproxy/status.py",
-        "checked = trusting or not",
-        "checked = True or not",
+        "(count_unchecked or not _is_unchecked(row))",
+        "True",
         "tests/unit/haproxy/test_configuration.py",
     ),
     Mutation(

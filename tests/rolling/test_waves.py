@@ -110,7 +110,7 @@ def test_a_pool_moved_to_hosts_where_nothing_listens_goes_back_at_the_canary(unt
     run = playbook(DEPLOY, inventory=inventory)
     assert run.code != 0
     assert announced(run) == ["web1"]
-    assert "pool comment has 0 servers up, of 2 that were, and its min_ready of 0.5 asks for 1" in run.output
+    assert "pool comment has 0 servers up, 2 before the change, and its min_ready of 0.5 requires 1" in run.output
     assert "The rollout stopped in wave 1 of" in run.output
     assert "-e rollout_from=web1" in run.output
     assert run.changed == set()

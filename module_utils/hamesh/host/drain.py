@@ -258,7 +258,7 @@ class Change:
         self.weights = {server.name: server.weight for server in self.servers}
         outcome.before = outcome.after = [server.facts for server in self.servers]
         mistakes = unknown(request, everyone)
-        mistakes += shortages(everyone, self.goals, self.configuration.shares, request.allow_shrink)
+        mistakes += shortages(everyone, self.goals, self.configuration.min_ready, request.allow_shrink)
         if mistakes:
             raise DrainError("; ".join(mistakes) + ". Nothing was touched", outcome)
 

@@ -155,7 +155,7 @@ def _refusal(observed: Observed, request: Request) -> tuple[str, Sequence[Mappin
     if load != "loaded" and not request.check_mode and not observed.program_differs:
         return f"systemd has no {request.unit} to start ({load}); install HAProxy, or unmask it", ()
     old = observed.running or observed.file
-    shrinking = wanted.shrinks(old, request.allow_shrink) if old else []
+    shrinking = wanted.shrinking_pools(old, request.allow_shrink) if old else []
     if shrinking:
         return (
             "; ".join(shrinking) + ". Where hosts were lost from the inventory, put them back; "

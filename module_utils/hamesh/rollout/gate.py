@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any, Collection, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
-from ..haproxy.configuration import MIN_READY, at_least
-from ..haproxy.status import is_out, is_up
+from ..haproxy.configuration import MIN_READY, required_up
+from ..haproxy.status import is_out_of_service, is_up
 from .waves import Policy, Pool, RolloutError, in_the_way, plan_waves
 
 
@@ -54,7 +54,7 @@ class Sight(NamedTuple):
     @property
     def out(self) -> bool:
         """Somebody wants it to get no requests."""
-        return is_out(self.status, self.weight)
+        return is_out_of_service(self.status, self.weight)
 
     @property
     def up(self) -> bool:
@@ -269,7 +269,7 @@ def _weak(
         ready = [place for place, sight in after.items() if place.startswith(f"{service}/") and not sight.out]
         were_up = [place for place, sight in before.items() if place.startswith(f"{service}/") and sight.up]
         joined = [place for place in ready if place not in before]
-        least = at_least(len(ready), fleet.min_ready.get(service, MIN_READY), len(were_up) + len(joined))
+        least = required_up(len(ready), fleet.min_ready.get(service, MIN_READY), len(were_up) + len(joined))
         serving = [place for place in ready if after[place].up]
         elsewhere = [place for place in ready if place not in serving and _judged(others, place) is False]
         if ready and len(serving) + len(elsewhere) < least:
