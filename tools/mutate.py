@@ -391,8 +391,8 @@ MUTATIONS = [
     Mutation(
         "releases with published holes are installed",
         f"{HAMESH}/mesh/source.py",
-        "    return release(version) < SAFE or",
-        "    return release(version) < OLDEST or",
+        "    return parse_version(version) < SAFE or",
+        "    return parse_version(version) < OLDEST or",
         "tests/unit/mesh/test_source.py",
     ),
     Mutation(

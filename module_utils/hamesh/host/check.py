@@ -7,7 +7,7 @@ import re
 from typing import Any, Iterator, NamedTuple, Sequence
 
 from ..haproxy.findings import Finding
-from ..haproxy.releases import DIALECTS, release
+from ..haproxy.releases import DIALECTS, parse_version
 from ..haproxy.syntax import Section, duplicate_binds, parse
 from .programs import run, version_in
 
@@ -70,7 +70,7 @@ def check_file(
 
 def _newer_than(dialect: str | None, version: str) -> Iterator[tuple[str, str]]:
     """Why a binary cannot run a file of a dialect that is newer than itself, and its release."""
-    branch = ".".join(str(number) for number in release(version)[:2])
+    branch = ".".join(str(number) for number in parse_version(version)[:2])
     if dialect and branch in DIALECTS and DIALECTS.index(branch) < DIALECTS.index(dialect):
         yield (
             f"the dialect is {dialect}, which HAProxy {branch} does not know yet; set sidecar_dialect, or upgrade",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Mapping, NamedTuple, Sequence
 
 from ..haproxy.configuration import Configuration
-from ..haproxy.releases import exposed
+from ..haproxy.releases import exposed_binds
 from ..haproxy.status import Rows
 from . import runtime_state
 from .check import Verdict, check_text
@@ -223,7 +223,7 @@ def _refused(wanted: Configuration, unit: Unit, version: str) -> list[dict[str, 
     ours = set(unit.pids())
     holders = listening({bind.port for bind in wanted.binds})
     lines = wanted.text.split("\n")
-    found = [(bind, why) for bind, why in exposed(version, wanted.binds)]
+    found = [(bind, why) for bind, why in exposed_binds(version, wanted.binds)]
     for bind in wanted.binds:
         here = [holder for holder in holders if holder.port == bind.port and holder.address in ("", bind.address)]
         if any(holder.pid in ours for holder in here) or lines[bind.line - 1].strip().endswith(" transparent"):

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from ..haproxy.releases import release
+from ..haproxy.releases import parse_version
 from ..host.files import explain
 from ..host.programs import run, version_of
 from .fetch import ArtifactError, replacement, require, verify
@@ -81,7 +81,7 @@ def make_arguments(version: str, compiler: int) -> list[str]:
     were written for gcc 4, whose language is gnu89 and which merges variables that two files define; gcc 10 does not
     (2.1 still needs it), gcc 14 rejects conversions that gcc 4 warned of, and gcc 15 speaks another language.
     """
-    numbers = release(version)
+    numbers = parse_version(version)
     target = "linux26" if numbers < (1, 5) else "linux2628" if numbers < (2, 0) else "linux-glibc"
     flags = ["-g0", "-fstack-protector-strong"]  # what is for a debugger is not shipped
     if numbers < (2, 0):
@@ -100,7 +100,9 @@ def make_arguments(version: str, compiler: int) -> list[str]:
 
 def packages(version: str) -> list[str]:
     """Debian packages that a build needs."""
-    return ["gcc", "libc6-dev", "make"] + (["libsystemd-dev"] if MASTER_WORKER <= release(version) < (3, 0) else [])
+    return ["gcc", "libc6-dev", "make"] + (
+        ["libsystemd-dev"] if MASTER_WORKER <= parse_version(version) < (3, 0) else []
+    )
 
 
 def _install(version: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Mapping
 
-from ..haproxy.releases import release
+from ..haproxy.releases import parse_version
 
 SOURCES = ("package", "archive", "source")
 VARIABLES = (
@@ -64,7 +64,7 @@ def _of_build(
     found = []
     if not RELEASE.fullmatch(haproxy_version):
         found.append(f"haproxy_version: {haproxy_version!r} is no release; give the one that must come out, like 2.8.5")
-    elif release(haproxy_version) < OLDEST:
+    elif parse_version(haproxy_version) < OLDEST:
         found.append(f"haproxy_version: {haproxy_version} is older than 1.4, the oldest that Hamesh can configure")
     elif _is_vulnerable(haproxy_version) and settings.get("haproxy_allow_vulnerable") not in (True, "true", "yes"):
         found.append(
@@ -89,4 +89,4 @@ def _of_build(
 def _is_vulnerable(version: str) -> bool:
     """Also the development releases of 1.5 up to dev18, which had the same holes until they were mended there."""
     early = re.fullmatch(r"1\.5-dev([0-9]+)", version)
-    return release(version) < SAFE or (early is not None and int(early.group(1)) < 19)
+    return parse_version(version) < SAFE or (early is not None and int(early.group(1)) < 19)
