@@ -17,7 +17,13 @@ from ansible.utils.display import Display
 if str(Path(__file__).resolve().parents[1] / "module_utils") not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from ansible.module_utils.hamesh.mesh.build_dir import RUN, build_files, changes, kernels, write_build
+from ansible.module_utils.hamesh.mesh.build_dir import (
+    RUN_BUILD,
+    build_files,
+    kernel_requirements,
+    plan_changes,
+    write_build,
+)
 from ansible.module_utils.hamesh.mesh.compiler import HOST_VARIABLES, MeshError, compile_mesh
 from ansible.module_utils.hamesh.mesh.render import load_template, render
 from ansible.module_utils.hamesh.mesh.review import review
@@ -37,7 +43,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         _, arguments = self.validate_argument_spec({"build_dir": {"type": "path", "default": str(ROOT / "build/mesh")}})
         directory = Path(arguments["build_dir"]).absolute()
-        run_dir = Path(constants.DEFAULT_LOCAL_TMP) / RUN
+        run_dir = Path(constants.DEFAULT_LOCAL_TMP) / RUN_BUILD
         inventory = Inventory(task_vars or {})
         try:
             services, networks = inventory.shared("mesh_services"), inventory.shared("mesh_networks")
@@ -55,7 +61,7 @@ class ActionModule(ActionBase):
                 display.warning(warning)
             files = build_files(mesh, rendered, (task_vars or {})["ansible_inventory_sources"])
             write_build(run_dir, files)
-            changed = changes(directory, files) if self._task.check_mode else write_build(directory, files)
+            changed = plan_changes(directory, files) if self._task.check_mode else write_build(directory, files)
         except MeshError as error:
             return {"failed": True, "msg": _sentence(error.mistakes), "errors": list(error.mistakes)}
         except OSError as error:
@@ -68,7 +74,7 @@ class ActionModule(ActionBase):
             "sidecars": sorted(mesh.sidecars),
             "services": sorted(mesh.services),
             "generations": {host: one.generation for host, one in rendered.items()},
-            "kernels": kernels(mesh),
+            "kernels": kernel_requirements(mesh),
             "errors": [],
             "seconds": round(time.monotonic() - started, 3),
         }

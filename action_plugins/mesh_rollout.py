@@ -16,7 +16,7 @@ from ansible.utils.display import Display
 if str(Path(__file__).resolve().parents[1] / "module_utils") not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from ansible.module_utils.hamesh.mesh.build_dir import RUN, BuildError, run_index
+from ansible.module_utils.hamesh.mesh.build_dir import RUN_BUILD, BuildError, read_run_index
 from ansible.module_utils.hamesh.rollout import gate, messages
 from ansible.module_utils.hamesh.rollout.waves import RolloutError, read_policy
 
@@ -61,7 +61,7 @@ class ActionModule(ActionBase):
         """The mesh of this run's own build; where it has compiled nothing, of the last one of its inventory."""
         published = Path(self.given["build_dir"]).absolute()
         sources = self.vars["ansible_inventory_sources"]
-        return gate.read_fleet(run_index(Path(constants.DEFAULT_LOCAL_TMP) / RUN, published, sources))
+        return gate.read_fleet(read_run_index(Path(constants.DEFAULT_LOCAL_TMP) / RUN_BUILD, published, sources))
 
     def ask(self) -> dict[str, Any]:
         told: list[str] = []

@@ -83,7 +83,7 @@ MUTATIONS = [
     Mutation(
         "a damaged index is an empty mesh",
         f"{HAMESH}/mesh/build_dir.py",
-        '        raise BuildError(f"{path} is damaged, or an earlier release wrote it.")\n',
+        '        raise BuildError(f"{path} is damaged or was written by an earlier release.")\n',
         '        return {"services": {}, "pools": {}, "sidecars": {}, "inventory": []}\n',
         "tests/unit/mesh/test_build_dir.py",
     ),
@@ -139,7 +139,7 @@ MUTATIONS = [
     Mutation(
         "raw lines may read files and run Lua",
         f"{HAMESH}/mesh/values.py",
-        "    if reaching:\n",
+        "    if external:\n",
         "    if False:\n",
         "tests/unit/mesh/test_values.py",
     ),
@@ -447,7 +447,7 @@ MUTATIONS = [
     Mutation(
         "credentials may stand in extra lines",
         f"{HAMESH}/mesh/values.py",
-        "    if proof:\n",
+        "    if credentials:\n",
         "    if False:\n",
         "tests/unit/mesh/test_values.py",
     ),

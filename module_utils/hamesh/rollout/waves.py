@@ -75,9 +75,9 @@ def growth(value: Any) -> float:
     if isinstance(value, str) and value == "unlimited":
         return math.inf
     try:
-        return float(kinds.whole(1, 1000)(value))
-    except kinds.Wrong as wrong:
-        raise kinds.Wrong(f"{wrong}, or unlimited") from None
+        return float(kinds.integer(1, 1000)(value))
+    except kinds.NotAllowed as error:
+        raise kinds.NotAllowed(f"{error}, or unlimited") from None
 
 
 def read_policy(
@@ -86,8 +86,8 @@ def read_policy(
     """What `rollout_hypervisors` and `rollout_growth` say; None leaves a default. Raises RolloutError."""
     reader = Reader(locate)
     policy = Policy(
-        reader.value("rollout_hypervisors", kinds.whole(1, 10_000), hypervisors, Policy().hypervisors),
-        reader.value("rollout_growth", growth, growing, Policy().growth),
+        reader.read_optional("rollout_hypervisors", kinds.integer(1, 10_000), hypervisors, Policy().hypervisors),
+        reader.read_optional("rollout_growth", growth, growing, Policy().growth),
     )
     if reader.mistakes:
         raise RolloutError(reader.mistakes)
