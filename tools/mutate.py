@@ -41,7 +41,7 @@ MUTATIONS = [
     Mutation(
         "what the audit finds is written nevertheless",
         "action_plugins/mesh_compile.py",
-        "            if reviewed.discrepancies:\n",
+        "            if result.discrepancies:\n",
         "            if False:\n",
         "tests/ansible/test_mesh_compile.py",
     ),

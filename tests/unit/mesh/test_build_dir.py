@@ -128,8 +128,8 @@ def test_the_build_of_another_inventory_is_refused_with_advice(tmp_path, sources
     assert str(error.value) == (
         f"The build in {tmp_path}/published is of another inventory, -i /srv/inventory -i extra,; this run has "
         f"{options}. Compile with ansible-playbook {options} playbooks/compile-mesh.yml, set the build of this "
-        f"inventory with -e mesh_build_dir=DIR, or roll back host by host: ansible HOST {options} -b -m haproxy_apply -a "
-        "generation=previous"
+        f"inventory with -e mesh_build_dir=DIR, or roll back host by host: ansible HOST {options} -b -m haproxy_apply "
+        "-a generation=previous"
     )
     assert not (tmp_path / "run").exists()
 
