@@ -237,8 +237,8 @@ MUTATIONS = [
     Mutation(
         "the gate after a wave does not count servers that joined a pool",
         f"{HAMESH}/rollout/gate.py",
-        "            found += _weak(",
-        "            _weak(",
+        "        yield from _pools_below_min_ready(",
+        "        _pools_below_min_ready(",
         "tests/unit/rollout/test_gate.py",
     ),
     Mutation(
@@ -258,8 +258,8 @@ MUTATIONS = [
     Mutation(
         "members that are down already count as up",
         f"{HAMESH}/rollout/waves.py",
-        "len(self.up) - self.least",
-        "len(self.members) - self.least",
+        "len(self.up) - self.required",
+        "len(self.members) - self.required",
         "tests/unit/rollout/test_waves.py -k 24_hosts",
     ),
     Mutation(
@@ -370,15 +370,15 @@ MUTATIONS = [
     Mutation(
         "a changed sidecar may see nobody",
         f"{HAMESH}/rollout/gate.py",
-        "        elif lost:\n",
-        "        elif False:\n",
+        "    elif after and lost:\n",
+        "    elif False:\n",
         "tests/unit/rollout/test_gate.py",
     ),
     Mutation(
         "what an operator took out is put back after a restart",
         f"{HAMESH}/rollout/gate.py",
-        "if not _is_out(asked,",
-        "if True or not _is_out(asked,",
+        "if not _majority_out_of_service(views,",
+        "if True or not _majority_out_of_service(views,",
         "tests/unit/rollout/test_gate.py",
     ),
     Mutation(
