@@ -184,8 +184,8 @@ def test_names_and_numbers_do_not_change_a_verdict():
     ],
 )
 def test_a_line_names_the_first_release_that_rejects_it(section, line, first_rejected):
-    found = findings(section, line, "1.4", "3.4")
-    assert [finding.first_rejected for finding in found] == ([] if first_rejected is None else [first_rejected])
+    releases = [finding.first_rejected for finding in findings(section, line, "1.4", "3.4")]
+    assert releases == ([] if first_rejected is None else [first_rejected])
 
 
 @pytest.mark.parametrize(
