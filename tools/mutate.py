@@ -41,7 +41,7 @@ MUTATIONS = [
     Mutation(
         "what the audit finds is written nevertheless",
         "action_plugins/mesh_compile.py",
-        "            if reviewed.discrepancies:\n",
+        "            if result.discrepancies:\n",
         "            if False:\n",
         "tests/ansible/test_mesh_compile.py",
     ),
@@ -55,8 +55,8 @@ MUTATIONS = [
     Mutation(
         "a dry run writes what others read",
         "action_plugins/mesh_compile.py",
-        "if self._task.check_mode else",
-        "if False else",
+        "plan_changes(directory, files) if self._task.check_mode else",
+        "plan_changes(directory, files) if False else",
         "tests/ansible/test_mesh_compile.py",
     ),
     Mutation(
@@ -83,7 +83,7 @@ MUTATIONS = [
     Mutation(
         "a damaged index is an empty mesh",
         f"{HAMESH}/mesh/build_dir.py",
-        '        raise BuildError(f"{path} is damaged, or an earlier release wrote it.")\n',
+        '        raise BuildError(f"{path} is damaged or was written by an earlier release.")\n',
         '        return {"services": {}, "pools": {}, "sidecars": {}, "inventory": []}\n',
         "tests/unit/mesh/test_build_dir.py",
     ),
@@ -139,7 +139,7 @@ MUTATIONS = [
     Mutation(
         "raw lines may read files and run Lua",
         f"{HAMESH}/mesh/values.py",
-        "    if reaching:\n",
+        "    if external:\n",
         "    if False:\n",
         "tests/unit/mesh/test_values.py",
     ),
@@ -230,15 +230,15 @@ MUTATIONS = [
     Mutation(
         "servers that joined a pool need not be up",
         f"{HAMESH}/haproxy/configuration.py",
-        "len(were_up[pool]) + len(joined))",
-        "len(were_up[pool] & ready))",
+        "len(up_before[pool]) + len(joined))",
+        "len(up_before[pool] & ready))",
         "tests/unit/haproxy/test_configuration.py",
     ),
     Mutation(
         "the gate after a wave does not count servers that joined a pool",
         f"{HAMESH}/rollout/gate.py",
-        "            found += _weak(",
-        "            _weak(",
+        "        yield from _pools_below_min_ready(",
+        "        _pools_below_min_ready(",
         "tests/unit/rollout/test_gate.py",
     ),
     Mutation(
@@ -258,8 +258,8 @@ MUTATIONS = [
     Mutation(
         "members that are down already count as up",
         f"{HAMESH}/rollout/waves.py",
-        "len(self.up) - self.least",
-        "len(self.members) - self.least",
+        "len(self.up) - self.required",
+        "len(self.members) - self.required",
         "tests/unit/rollout/test_waves.py -k 24_hosts",
     ),
     Mutation(
@@ -321,8 +321,8 @@ MUTATIONS = [
     Mutation(
         "a server that no check has asked counts as up",
         f"{HAMESH}/haproxy/status.py",
-        "checked = trusting or not",
-        "checked = True or not",
+        "(count_unchecked or not _is_unchecked(row))",
+        "True",
         "tests/unit/haproxy/test_configuration.py",
     ),
     Mutation(
@@ -370,15 +370,15 @@ MUTATIONS = [
     Mutation(
         "a changed sidecar may see nobody",
         f"{HAMESH}/rollout/gate.py",
-        "        elif lost:\n",
-        "        elif False:\n",
+        "    elif after and lost:\n",
+        "    elif False:\n",
         "tests/unit/rollout/test_gate.py",
     ),
     Mutation(
         "what an operator took out is put back after a restart",
         f"{HAMESH}/rollout/gate.py",
-        "if not _is_out(asked,",
-        "if True or not _is_out(asked,",
+        "if not _majority_out_of_service(views,",
+        "if True or not _majority_out_of_service(views,",
         "tests/unit/rollout/test_gate.py",
     ),
     Mutation(
@@ -391,8 +391,8 @@ MUTATIONS = [
     Mutation(
         "releases with published holes are installed",
         f"{HAMESH}/mesh/source.py",
-        "    return release(version) < SAFE or",
-        "    return release(version) < OLDEST or",
+        "    return parse_version(version) < SAFE or",
+        "    return parse_version(version) < OLDEST or",
         "tests/unit/mesh/test_source.py",
     ),
     Mutation(
@@ -447,7 +447,7 @@ MUTATIONS = [
     Mutation(
         "credentials may stand in extra lines",
         f"{HAMESH}/mesh/values.py",
-        "    if proof:\n",
+        "    if credentials:\n",
         "    if False:\n",
         "tests/unit/mesh/test_values.py",
     ),

@@ -122,7 +122,7 @@ def test_a_generation_whose_checks_all_fail_is_rolled_back(host, index):
     with nothing_changes(host, index):
         result = module(host, "haproxy_apply", content=blind).result(host)
         assert (result.get("failed"), result["rolled_back"]) == (True, True), result
-        assert "has 0 servers up, of 2 that were, and its min_ready of 0.5 asks for 1" in result["msg"]
+        assert "has 0 servers up, 2 before the change, and its min_ready of 0.5 requires 1" in result["msg"]
 
 
 @everywhere
@@ -133,8 +133,11 @@ def test_a_pool_whose_members_are_all_new_and_do_not_work_is_rolled_back(host, i
     with nothing_changes(host, index):
         result = module(host, "haproxy_apply", content=text).result(host)
         assert (result.get("failed"), result["rolled_back"]) == (True, True), result
-        told = "pool page_cache has 0 servers up, of 2 that were, and its min_ready of 0.5 asks for 1; down: new1, new2"
-        assert told in result["msg"]
+        assert (
+            "pool page_cache has 0 servers up, 2 before the change, and its min_ready of 0.5 requires 1"
+            in result["msg"]
+        )
+        assert "; down: new1, new2" in result["msg"]
 
 
 @once

@@ -263,7 +263,7 @@ def still_serving(calling):
         ({"haproxy_url": "http://127.0.0.1:1/a.tgz"}, "Connection refused. Make it reachable from the controller"),
         ({"haproxy_url": "/nowhere/a.tgz"}, "No such file or directory. Make it reachable"),
         ({"haproxy_version": "9.9.9"}, "is not HAProxy 9.9.9 for this host"),
-        ({"haproxy_version": "1.4.23"}, "1.4.23 has published holes"),
+        ({"haproxy_version": "1.4.23"}, "1.4.23 has published vulnerabilities"),
     ],
 )
 def test_what_is_wrong_with_an_archive_leaves_what_runs(archive, still_serving, change, says):

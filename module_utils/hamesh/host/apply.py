@@ -16,7 +16,7 @@ from typing import Any, Callable
 
 from ..haproxy import status
 from ..haproxy.configuration import Configuration
-from ..haproxy.status import unchecked
+from ..haproxy.status import unchecked_pools
 from . import runtime_state
 from .check import check_text
 from .files import explain, read_text, write_atomically
@@ -253,12 +253,15 @@ class Change:
                     time.sleep(POLL)
                     continue
                 return [str(error)]
-            pending = {*text.weak(before, rows, allowed, False), *(set(text.down(rows, False)) - known)}
-            if not pending or time.monotonic() >= (deadline if pending & unchecked(rows) else settled):
+            pending = {
+                *text.below_min_ready(before, rows, allowed, False),
+                *(set(text.pools_down(rows, False)) - known),
+            }
+            if not pending or time.monotonic() >= (deadline if pending & unchecked_pools(rows) else settled):
                 break
             time.sleep(POLL)
-        weak = text.weak(before, rows, allowed, trusting=True)
-        for pool in text.down(rows, trusting=True) if not weak else ():
+        weak = text.below_min_ready(before, rows, allowed, count_unchecked=True)
+        for pool in text.pools_down(rows, count_unchecked=True) if not weak else ():
             self.outcome.warnings.append(
                 f"pool {pool} {'has' if pool in known else 'is new here and has'} no server up: "
                 "its requests fail until a health check passes"

@@ -7,9 +7,9 @@ import re
 from typing import Any, Iterator, NamedTuple, Sequence
 
 from ..haproxy.findings import Finding
-from ..haproxy.releases import DIALECTS, release
+from ..haproxy.releases import DIALECTS, parse_version
 from ..haproxy.syntax import Section, duplicate_binds, parse
-from .programs import parse_version, run
+from .programs import run, version_in_output
 
 
 class Verdict(NamedTuple):
@@ -49,7 +49,7 @@ def check_file(
     lines = text.split("\n")
     sections = parse(text)
     shown = run([binary, "-v"], min(timeout, 10.0))
-    version = parse_version(shown)
+    version = version_in_output(shown)
     errors = [_error(lines, number, why) for number, why in _own_findings(sections)]
     fatal = [finding for finding in findings if finding.level in ("error", "later")]
     errors += [_error(lines, finding.line, finding.why, finding.first_rejected) for finding in fatal]
@@ -71,7 +71,7 @@ def check_file(
 
 def _newer_than(dialect: str | None, version: str) -> Iterator[tuple[str, str]]:
     """Yield a message and the binary's release where the dialect is newer than the binary."""
-    branch = ".".join(str(number) for number in release(version)[:2])
+    branch = ".".join(str(number) for number in parse_version(version)[:2])
     if dialect and branch in DIALECTS and DIALECTS.index(branch) < DIALECTS.index(dialect):
         yield (
             f"dialect {dialect} is newer than HAProxy {branch} of this host; lower sidecar_dialect, or upgrade HAProxy",

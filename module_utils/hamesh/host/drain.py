@@ -256,7 +256,7 @@ class Change:
         self.weights = {server.name: server.weight for server in self.servers}
         outcome.before = outcome.after = [server.facts for server in self.servers]
         messages = unknown(request, servers)
-        messages += shortages(servers, self.goals, self.configuration.shares, request.allow_shrink)
+        messages += shortages(servers, self.goals, self.configuration.min_ready, request.allow_shrink)
         if messages:
             raise DrainError("; ".join(messages) + ". Nothing was changed", outcome)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Mapping, NamedTuple, Sequence
 
 from ..haproxy.configuration import Configuration
-from ..haproxy.releases import exposed
+from ..haproxy.releases import exposed_binds
 from ..haproxy.status import Rows
 from . import runtime_state
 from .check import Verdict, check_text
@@ -225,7 +225,7 @@ def _bind_errors(wanted: Configuration, unit: Unit, version: str) -> list[dict[s
     own_pids = set(unit.pids())
     occupied = listeners({bind.port for bind in wanted.binds})
     lines = wanted.text.split("\n")
-    errors = list(exposed(version, wanted.binds))
+    errors = list(exposed_binds(version, wanted.binds))
     for bind in wanted.binds:
         same = [socket for socket in occupied if socket.port == bind.port and socket.address in ("", bind.address)]
         if any(socket.pid in own_pids for socket in same) or lines[bind.line - 1].strip().endswith(" transparent"):

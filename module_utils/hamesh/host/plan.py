@@ -163,7 +163,7 @@ def _refusal(observed: Observed, request: Request) -> tuple[str, Sequence[Mappin
     if load != "loaded" and not request.check_mode and not observed.program_differs:
         return f"systemd cannot start {request.unit} (LoadState={load}); install HAProxy, or unmask the unit", ()
     old = observed.running or observed.file
-    shrinking = wanted.shrinks(old, request.allow_shrink) if old else []
+    shrinking = wanted.shrinking_pools(old, request.allow_shrink) if old else []
     if shrinking:
         return (
             "; ".join(shrinking) + ". If hosts are missing from the inventory, add them; "

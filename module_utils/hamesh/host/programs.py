@@ -41,10 +41,10 @@ def run(command: Sequence[str], timeout: float, descriptors: Sequence[int] = ())
 
 def read_version(binary: str, timeout: float = 10.0) -> str:
     """Return the version of a binary ("2.6.12-1+deb12u4"), or "" where it prints none or does not exist."""
-    return parse_version(run([binary, "-v"], timeout))
+    return version_in_output(run([binary, "-v"], timeout))
 
 
-def parse_version(shown: Finished) -> str:
+def version_in_output(shown: Finished) -> str:
     """Return the version in what `haproxy -v` printed, or ""."""
     match = re.search(r"^HA-?Proxy version (\S+)", shown.output, re.MULTILINE)
     return match.group(1) if match else ""

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from ..haproxy.releases import release
+from ..haproxy.releases import parse_version
 from ..host.files import explain
 from ..host.programs import read_version, run
 from .fetch import ArtifactError, replacement, require, verify
@@ -81,7 +81,7 @@ def make_arguments(version: str, compiler: int) -> list[str]:
     which compiles gnu89 and merges variables that two files define. gcc 10 does not merge them (2.1 still needs it),
     gcc 14 rejects conversions that gcc 4 warned about, and gcc 15 compiles gnu23.
     """
-    numbers = release(version)
+    numbers = parse_version(version)
     target = "linux26" if numbers < (1, 5) else "linux2628" if numbers < (2, 0) else "linux-glibc"
     flags = ["-g0", "-fstack-protector-strong"]  # without debug information
     if numbers < (2, 0):
@@ -100,7 +100,9 @@ def make_arguments(version: str, compiler: int) -> list[str]:
 
 def packages(version: str) -> list[str]:
     """Return the Debian packages that a build needs."""
-    return ["gcc", "libc6-dev", "make"] + (["libsystemd-dev"] if MASTER_WORKER <= release(version) < (3, 0) else [])
+    return ["gcc", "libc6-dev", "make"] + (
+        ["libsystemd-dev"] if MASTER_WORKER <= parse_version(version) < (3, 0) else []
+    )
 
 
 def _advice(version: str) -> str:

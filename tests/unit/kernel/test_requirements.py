@@ -3,7 +3,7 @@
 import pytest
 from ansible.module_utils.hamesh.kernel.keys import KernelError, combine, is_enough, parse_ports, render_ports
 from ansible.module_utils.hamesh.kernel.requirements import least_keys, tcp_memory
-from ansible.module_utils.hamesh.mesh.build_dir import kernels
+from ansible.module_utils.hamesh.mesh.build_dir import kernel_requirements
 from kernel_host import LIVE, PATH, Host
 from meshes import compiled
 
@@ -31,14 +31,14 @@ def host(tmp_path):
 
 def test_a_host_needs_the_ports_of_its_services_and_of_its_sidecar():
     hosts = {"app1": {}, "web1": {"sidecar_maxconn": 100}}
-    requirements = kernels(compiled({"check": {"port": 9090}, "consumers": ["web"]}, hosts))
+    requirements = kernel_requirements(compiled({"check": {"port": 9090}, "consumers": ["web"]}, hosts))
     assert requirements == {
         "app1": {"ports": [8080, 9090], "maxconn": 0, "backlog": 0},
         "app2": {"ports": [8080, 9090], "maxconn": 0, "backlog": 0},
         "web1": {"ports": [8081], "maxconn": 100, "backlog": 100},
         "web2": {"ports": [8081], "maxconn": 4096, "backlog": 4096},
     }
-    both = kernels(compiled({"consumers": ["app"]}))
+    both = kernel_requirements(compiled({"consumers": ["app"]}))
     assert both == {host: {"ports": [8080, 8081], "maxconn": 4096, "backlog": 4096} for host in ("app1", "app2")}
 
 
@@ -47,7 +47,7 @@ def test_a_host_needs_the_ports_of_its_services_and_of_its_sidecar():
     [([], 4096), (["backlog 9000"], 9000), (["maxconn 300"], 300), (["maxconn 300", "backlog 10"], 10)],
 )
 def test_the_backlog_follows_the_lines_of_the_listeners(extra, backlog):
-    assert kernels(compiled({"extra": extra}))["web1"]["backlog"] == backlog
+    assert kernel_requirements(compiled({"extra": extra}))["web1"]["backlog"] == backlog
 
 
 # From the mesh to keys
