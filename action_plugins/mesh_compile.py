@@ -46,9 +46,9 @@ class ActionModule(ActionBase):
         directory = Path(arguments["build_dir"]).absolute()
         run_dir = Path(constants.DEFAULT_LOCAL_TMP) / RUN_BUILD
         # An earlier play of this run has compiled the same inventory: one compilation serves them all.
-        result = run_dir.with_name(f"{RUN_BUILD}-{'check' if self._task.check_mode else 'published'}.json")
-        if result.exists():
-            earlier: dict[str, Any] = json.loads(result.read_text())
+        record = run_dir.with_name(f"{RUN_BUILD}-{'check' if self._task.check_mode else 'published'}.json")
+        if record.exists():
+            earlier: dict[str, Any] = json.loads(record.read_text())
             if earlier["build_dir"] == str(directory):
                 return {**earlier, "changed": False}
         inventory = Inventory(task_vars or {})
@@ -85,7 +85,7 @@ class ActionModule(ActionBase):
             "errors": [],
             "seconds": round(time.monotonic() - start, 3),
         }
-        result.write_text(json.dumps(compiled))
+        record.write_text(json.dumps(compiled))
         return compiled
 
 
