@@ -145,7 +145,7 @@ def test_a_change_that_cannot_be_undone_stops_the_rollout_all_the_same(roll):
 def test_without_a_terminal_for_the_prompt_no_wave_starts(roll):
     code, waves, taken, output = roll("-e", "rollout_pause=true")
     assert (code, waves, taken) == (2, WAVES[:1], ""), output
-    assert "Nobody typed yes, so this wave was not begun" in output
+    assert "This wave was not started, because it was not confirmed with yes" in output
 
 
 def test_an_unreachable_witness_has_no_vote_and_does_not_end_the_rollout(roll):
@@ -164,7 +164,7 @@ def test_only_yes_at_a_terminal_starts_the_next_wave(roll, tmp_path, typed, code
     roll("--syntax-check")  # writes what is run here
     command = ["ansible-playbook", "-i", "inventory.yml", "playbook.yml", "-e", "rollout_pause=true"]
     command += ["-e", f"mesh_build_dir={tmp_path}"]
-    ended, output = at_terminal(command, tmp_path, "Type yes to go on", typed)
+    ended, output = at_terminal(command, tmp_path, "Type yes to continue", typed)
     waves = re.findall(r"Wave \d+ of \d+: ([a-f, ]+) \(", output)
     assert (ended, [names.split(", ") for names in waves]) == (code, begun), output
 

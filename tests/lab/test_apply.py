@@ -292,7 +292,7 @@ def test_going_back_and_forth(host, index):
         assert (forth.code, forth.changed, running(host)) == (0, {host}, name_of(text)), forth.output
         none = playbook("playbooks/roll-back.yml", "--limit", host, "-e", "rollback_generation=none")
         assert none.code != 0
-        assert "None of these hosts has a generation to go back to" in none.output
+        assert "No host has a generation to roll back to" in none.output
         none = module(host, "haproxy_apply", generation="none").result(host)
         assert ".generations has no generation 'none', only " in none["msg"]
         assert generation(host) in none["msg"]

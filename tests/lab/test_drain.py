@@ -134,7 +134,7 @@ def test_one_consumer_that_fails_leaves_all_as_they_were(index):
             failed = playbook(DRAIN, "-e", "backend=data1", "-e", "drain_wait=2")
         assert failed.code != 0
         assert "Server page_cache/data1 still has sessions after 2 s (open 2, queued 0)" in failed.output
-        assert "data1 was not taken out, and this sidecar has it again as it was" in failed.result("web1")["msg"]
+        assert "data1 was not drained; its previous state was restored on this sidecar" in failed.result("web1")["msg"]
         assert states(index, "data1") == before
     finally:
         module(*by_hand[0], state="ready", **by_hand[1])
@@ -143,8 +143,8 @@ def test_one_consumer_that_fails_leaves_all_as_they_were(index):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "Say which backend: -e backend=HOST"),
-        (["-e", "backend=nobody"], "backend=nobody is no host of this inventory"),
+        ([], "backend is not set; use -e backend=HOST"),
+        (["-e", "backend=nobody"], "backend=nobody is not a host of this inventory"),
         (["-e", "backend=web1"], "backend=web1 serves no pool of the mesh"),
     ],
 )

@@ -314,8 +314,8 @@ def test_a_compiler_that_cannot_be_installed_is_said(tmp_path, still_serving):
     finally:
         shell(host, "rm /etc/apt/apt.conf.d/99-fault")
     assert run.code != 0
-    assert "cannot be installed here to build HAProxy with" in run.output
-    assert "give it as haproxy_source: archive" in run.output
+    assert "cannot be installed to build HAProxy" in run.output
+    assert "use haproxy_source: archive" in run.output
 
 
 def test_a_source_that_does_not_compile_is_said_with_its_last_lines(built, tmp_path, still_serving):
