@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write docs/variables.md from the argument specs of the roles, so that the page says what the roles check."""
+"""Write docs/variables.md from the argument specs of the roles, so that the page has what the roles check."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs/variables.md"
-# In the order in which site.yml comes to them.
+# In the order of site.yml.
 ROLES = ("mesh", "kvm_guard", "kernel_network", "observability", "haproxy", "sidecar", "rollout")
 HEAD = """# Variables
 
@@ -33,7 +33,7 @@ The mesh itself, `mesh_networks`, `mesh_services` and the variables of hosts (`m
 | `drain_wait` | `60` | Seconds that `drain-backend.yml` waits for sessions to end. |
 | `drain_force` | `false` | `true`: `drain-backend.yml` sets maintenance even if sessions are still open. |
 | `restore_wait` | `60` | Seconds that `restore-backend.yml` waits for a health check. |
-| `rollback_generation` |  | The generation to which `roll-back.yml` goes. If left out, what ran before. |
+| `rollback_generation` |  | The generation to which `roll-back.yml` rolls back. If left out, the previous one. |
 | `rolling_restart_units` |  | Units that `rolling-restart.yml` restarts in addition to the sidecar, one or a list. |
 | `rolling_restart_wait` | `60` | Seconds that `rolling-restart.yml` waits for sessions to end. |
 """
