@@ -1,4 +1,4 @@
-# Each target is a line or two over real tools. On a fresh Debian 12, as root: make demo, make test.
+# Each target runs other tools in a line or two. On a fresh Debian 12, as root: make demo, make test.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PACKAGES := python3-venv openssh-client iproute2 iptables podman crun netavark mmdebstrap
@@ -7,55 +7,53 @@ export PATH ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
 .PHONY: help demo test lint unit fuzz lab soak sources faults kvm mutate clean
 
-help: ## Say what there is to make
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-7s %s\n", $$1, $$2}' Makefile
 
-demo: .venv/done ## Boot the lab, roll out the mesh on it, and show who answers whom
+demo: .venv/done ## Boot the lab, roll out the mesh on it, and show which backends answer
 	python tests/lab/demo.py
 
-test: ## Lint, unit tests, and all of it on the lab
+test: ## Run linters, unit tests and the tests on the lab
 	$(MAKE) --jobs=2 --output-sync=target lint unit
 	$(MAKE) lab
 
-lint: .venv/done ## ansible-lint, yamllint, ruff, mypy
+lint: .venv/done ## Run ansible-lint, yamllint, ruff and mypy
 	yamllint --strict .
 	ruff check . && ruff format --check .
 	mypy
 	ansible-lint --offline
 
-unit: .venv/done ## What can be tested without a host
+unit: .venv/done ## Run the tests that need no host
 	pytest tests/unit tests/ansible
 
-fuzz: .venv/done ## Compile 100,000 inventories at random; FUZZ_SEED=N replays, FUZZ_EXAMPLES=N says how many
+fuzz: .venv/done ## Compile 100,000 random inventories; FUZZ_SEED=N replays, FUZZ_EXAMPLES=N sets the number
 	python tools/fuzz.py
 
-lab: .venv/done ## Roll out on real hosts, twice, and try what can go wrong
+lab: .venv/done ## Roll out twice on the lab and test it, with a short form of faults and soak
 	molecule test --scenario-name default
-	molecule test --scenario-name faults
-	molecule test --scenario-name rolling
 
-soak: .venv/done ## All reloads and restarts under load, of which `make test` does some: an hour
+soak: .venv/done ## Reload and restart under load for an hour; `make test` runs a short form
 	LONG=1 molecule test --scenario-name rolling
 
-sources: .venv/done ## HAProxy from package, archive and source, moved from one to the other under requests; HAPROXY_SOURCES=DIR adds old ones
+sources: .venv/done ## Move between HAProxy from package, archive and source under requests; HAPROXY_SOURCES=DIR adds old releases
 	molecule test --scenario-name sources
 
-faults: .venv/done ## All points at which a run can be killed, of which `make test` takes every third
+faults: .venv/done ## Kill a run at every point; `make test` runs every third
 	LONG=1 molecule test --scenario-name faults
 
-kvm: .venv/done ## A guest with a kernel of its own: all kernel keys, a reboot, and site.yml; emulated, that takes a while
+kvm: .venv/done ## Test kernel keys, a reboot and site.yml on a guest with its own kernel; slow if emulated
 	molecule test --scenario-name kvm
 
-mutate: .venv/done ## Break the product on purpose, place by place, and see a test fail each time
+mutate: .venv/done ## Break the product on purpose, place by place, and check that a test fails each time
 	ansible-playbook -i molecule/inventory molecule/default/create.yml molecule/default/prepare.yml site.yml
 	python tools/mutate.py
 
-clean: .venv/done ## Take the lab and all that was built away; the images stay cached
+clean: .venv/done ## Remove the lab and all builds; the images stay cached
 	ansible-playbook -i molecule/inventory molecule/default/destroy.yml
 	molecule/kvm/stop
 	rm -rf build .venv
 
-# What the controller needs: packages once, Python packages whenever their pins change.
+# Packages of the controller: Debian packages once, Python packages when their pins change.
 .venv/done: requirements.txt
 	dpkg -s $(PACKAGES) >/dev/null 2>&1 || { apt-get update && apt-get install -y --no-install-recommends $(PACKAGES); }
 	python3 -m venv .venv

@@ -1,4 +1,4 @@
-"""mesh_rollout on the controller: gather what is known of the fleet, decide, say it."""
+"""Decide the next step of a rollout on the controller, by the build and the answers of the fleet."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible.utils.display import Display
 if str(Path(__file__).resolve().parents[1] / "module_utils") not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from ansible.module_utils.hamesh.mesh.build_dir import RUN, BuildError, run_index
+from ansible.module_utils.hamesh.mesh.build_dir import RUN_BUILD, BuildError, read_run_index
 from ansible.module_utils.hamesh.rollout import gate, messages
 from ansible.module_utils.hamesh.rollout.waves import RolloutError, read_policy
 
@@ -28,6 +28,7 @@ ARGUMENTS = {
     "build_dir": {"type": "path", "default": str(BUILD)},
     "plan": {"type": "dict"},
     "done": {"type": "list", "elements": "str", "default": []},
+    "undone": {"type": "list", "elements": "str", "default": []},
     "witnesses": {"type": "int", "default": 3},
     "answers": {"type": "list", "elements": "dict", "default": []},
     "before": {"type": "dict", "default": {}},
@@ -40,108 +41,102 @@ ARGUMENTS = {
 
 
 class ActionModule(ActionBase):
-    """One step of a rollout: what the fleet says goes in, what to do next comes out. No host is contacted."""
+    """One step of a rollout, from the answers of the fleet. It contacts no host."""
 
     _requires_connection = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        _, self.given = self.validate_argument_spec(ARGUMENTS)
-        self.vars = task_vars or {}
-        self.answers = gate.read_answers(self.given["answers"])
-        known = set(self.given["hosts"])
-        self.hosts = [host for host in self.vars["groups"]["all"] if host in known]
+        _, self.arguments = self.validate_argument_spec(ARGUMENTS)
+        self.task_vars = task_vars or {}
+        self.answers = gate.read_answers(self.arguments["answers"])
+        hosts = set(self.arguments["hosts"])
+        self.hosts = [host for host in self.task_vars["groups"]["all"] if host in hosts]
         try:
-            return {"changed": False, **getattr(self, self.given["step"])()}
+            return {"changed": False, **getattr(self, self.arguments["step"])()}
         except (RolloutError, BuildError) as error:
             return {"failed": True, "msg": str(error), "hosts": self.hosts}
 
     @functools.cached_property
     def fleet(self) -> gate.Fleet:
-        """The mesh of this run's own build; where it has compiled nothing, of the last one of its inventory."""
-        published = Path(self.given["build_dir"]).absolute()
-        sources = self.vars["ansible_inventory_sources"]
-        return gate.read_fleet(run_index(Path(constants.DEFAULT_LOCAL_TMP) / RUN, published, sources))
+        """Return the fleet of this run's own build, or of the last published build of its inventory."""
+        published = Path(self.arguments["build_dir"]).absolute()
+        sources = self.task_vars["ansible_inventory_sources"]
+        return gate.read_fleet(read_run_index(Path(constants.DEFAULT_LOCAL_TMP) / RUN_BUILD, published, sources))
 
     def ask(self) -> dict[str, Any]:
-        told: list[str] = []
-        if self.given["plan"]:
-            waves, at = self._wave()
-            missing = [host for wave in waves[:at] for host in wave if host not in self.given["done"]]
+        announcement: list[str] = []
+        if self.arguments["plan"]:
+            waves, number = self._wave()
+            missing = [host for wave in waves[:number] for host in wave if host not in self.arguments["done"]]
             if missing:
-                early = f"Wave {at + 1} is not begun: an earlier one did not end on {messages.some(missing)}."
-                raise RolloutError([f"{early} {messages.go_on(missing)}"])
-            told = messages.announce(waves, at, self._hypervisors([host for wave in waves for host in wave]))
+                reason = f"Wave {number + 1} was not started: an earlier wave did not end on"
+                raise RolloutError([f"{reason} {messages.join_names(missing)}. {messages.resume_hint(missing)}"])
+            announcement = messages.announce(waves, number, self._hypervisors(itertools.chain(*waves)))
         candidates = self._hypervisors(dict.fromkeys(itertools.chain(*self.fleet.consumers.values())))
-        asked = gate.witnesses(self.fleet, self.hosts, self.given["witnesses"], candidates)
+        witnesses = gate.choose_witnesses(self.fleet, self.hosts, self.arguments["witnesses"], candidates)
         return {
             "hosts": self.hosts,
-            "told": told,
-            "witnesses": gate.shared(asked, self.hosts),
-            # Each wave is judged by its own sidecars, too. A plan need not ask all of them.
-            "sidecars": self.fleet.sidecars(self.hosts) if self.given["plan"] else [],
+            "told": announcement,
+            "witnesses": gate.distribute(witnesses, self.hosts),
+            # The sidecars of a wave are asked, too. A plan need not ask all of them.
+            "sidecars": self.fleet.sidecars(self.hosts) if self.arguments["plan"] else [],
         }
 
     def plan(self) -> dict[str, Any]:
-        given = self.given
-        policy = read_policy(given["hypervisors"], given["growth"])
-        made = gate.plan(self._hypervisors(self.hosts), self._pools(), policy, given["start"])
-        unseen = gate.unseen(self.fleet, self.hosts, self.answers)
+        policy = read_policy(self.arguments["hypervisors"], self.arguments["growth"])
+        plan = gate.plan_rollout(self._hypervisors(self.hosts), self._pools(), policy, self.arguments["start"])
+        unseen = gate.unseen_services(self.fleet, self.hosts, self.answers)
         if unseen:
-            display.warning(f"Nobody could be asked about {messages.some(unseen)}: all of their backends count as up.")
+            display.warning(
+                f"No consumer answered for {messages.join_names(unseen)}: all of their backends count as up."
+            )
         return {
-            "waves": made.waves,
-            "hosts": [host for wave in made.waves for host in wave],
-            "serial": [len(wave) for wave in made.waves] or [1],
-            "left_out": made.left_out,
+            "waves": plan.waves,
+            "hosts": [host for wave in plan.waves for host in wave],
+            "serial": [len(wave) for wave in plan.waves] or [1],
+            "left_out": plan.left_out,
             "unseen": unseen,
         }
 
     def begin(self) -> dict[str, Any]:
-        found = gate.obstacles(self.hosts, self._pools())
-        if found:
-            raise RolloutError(["This wave may not be taken now, and nothing in it was touched.", *found])
+        shortages = gate.pool_shortages(self.hosts, self._pools())
+        if shortages:
+            raise RolloutError(["This wave cannot start now; none of its hosts was changed.", *shortages])
+        drains = gate.plan_drains(self.fleet, self.hosts, self.answers)
         return {
-            "up": gate.seen_up(self.hosts, self.answers),
-            "seen": {h: {place: list(one) for place, one in sights.items()} for h, sights in self.answers.items()},
-            "drains": gate.shared(
-                [drain._asdict() for drain in gate.drains(self.fleet, self.hosts, self.answers)], self.hosts
-            ),
+            "up": gate.servers_to_await(self.hosts, self.answers),
+            "seen": gate.to_plain(self.answers),
+            "drains": gate.distribute([drain._asdict() for drain in drains], self.hosts),
         }
 
     def end(self) -> dict[str, Any]:
-        before = gate.read_seen(self.given["before"])
-        found = gate.faults(self.fleet, self.hosts, before, self.answers, self.given["allow_shrink"])
-        if found:
-            raise RolloutError(["The fleet does not see this wave as it was before.", *found])
+        before = gate.from_plain(self.arguments["before"])
+        problems = gate.problems(self.fleet, self.hosts, before, self.answers, self.arguments["allow_shrink"])
+        if problems:
+            raise RolloutError(["Servers that were up before this wave are not up after it.", *problems])
         return {}
 
     def stop(self) -> dict[str, Any]:
-        waves, at = self._wave()
-        back = [host for host in waves[at] if self._went_back(host)]
-        raise RolloutError([messages.summarize(waves, at, self.given["done"], back)])
-
-    def _went_back(self, host: str) -> bool:
-        """Does a deployment's host run again what it ran before, by itself or because its wave was put back?"""
-        said = self.vars["hostvars"][host]
-        applied, rolled_back = said.get("sidecar_applied") or {}, said.get("sidecar_rolled_back") or {}
-        return bool(applied and (applied.get("rolled_back") or rolled_back.get("changed")))
+        waves, number = self._wave()
+        rolled_back = [host for host in waves[number] if host in self.arguments["undone"]]
+        raise RolloutError([messages.summarize(waves, number, self.arguments["done"], rolled_back)])
 
     def _wave(self) -> tuple[list[list[str]], int]:
-        """All waves, and which of them these hosts are."""
-        waves = self.given["plan"]["waves"]
-        return waves, next(at for at, wave in enumerate(waves) if not set(wave).isdisjoint(self.hosts))
+        """Return all waves, and the number of the one with these hosts, from 0."""
+        waves = self.arguments["plan"]["waves"]
+        return waves, next(number for number, wave in enumerate(waves) if not set(wave).isdisjoint(self.hosts))
 
     def _pools(self) -> list[Any]:
-        given = self.given
-        return gate.pools(self.fleet, self.hosts, self.answers, given["disruptive"], given["allow_shrink"])
+        disruptive, allow_shrink = self.arguments["disruptive"], self.arguments["allow_shrink"]
+        return gate.pools_of(self.fleet, self.hosts, self.answers, disruptive, allow_shrink)
 
     def _hypervisors(self, hosts: Any) -> dict[str, str]:
-        """The hypervisor of each host, "" where it is not known."""
-        hostvars = self.vars["hostvars"]
-        found = {}
+        """Return the hypervisor of each host, "" if it is not known."""
+        hostvars = self.task_vars["hostvars"]
+        hypervisors = {}
         for host in hosts:
-            # Only what may hold a template goes through Ansible's engine. A host that left the inventory has none.
+            # Templating is slow, and most values need none. A host that left the inventory has no variables.
             raw = hostvars.raw_get(host).get("kvm_hypervisor") if host in hostvars else None
-            found[host] = str((hostvars[host]["kvm_hypervisor"] if "{" in str(raw) else raw) or "")
-        return found
+            hypervisors[host] = str((hostvars[host]["kvm_hypervisor"] if "{" in str(raw) else raw) or "")
+        return hypervisors

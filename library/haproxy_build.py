@@ -7,31 +7,31 @@ DOCUMENTATION = r"""
 module: haproxy_build
 short_description: Build HAProxy from its source
 description:
-  - Compiles a tarball of HAProxy's source with what its release and the host's compiler need, and leaves the binary in
-    a file.
-  - It is unpacked and compiled by a user that exists only meanwhile, in a temporary directory of its own, without a
-    network and at the lowest priority (C(systemd-run) with C(DynamicUser)), so that whatever a Makefile does can write
-    nowhere else. The checksum is looked at before that.
-  - Needs C(gcc), C(make), and the headers of the C library; for 1.8 to 2.9 those of libsystemd, too.
+  - Compiles a tarball of HAProxy's source with the flags that its release and the host's compiler need, and writes the
+    binary to a file.
+  - The tarball is unpacked and compiled by a temporary user in a temporary directory, without a network and at the
+    lowest priority (C(systemd-run) with C(DynamicUser)), so that a Makefile cannot write anywhere else. The checksum is
+    verified before that.
+  - Needs C(gcc), C(make) and the headers of the C library; for 1.8 to 2.9 also those of libsystemd.
 options:
   tarball:
-    description: The source, on the host, where every user may read it.
+    description: The tarball on the host. Every user must be able to read it.
     type: path
     required: true
   checksum:
-    description: What it must be, C(sha256:) and 64 hexadecimal digits.
+    description: Checksum of the tarball, C(sha256:) and 64 hexadecimal digits.
     type: str
     required: true
   version:
-    description: The release that it is, and that the binary must say it is.
+    description: The release, which the binary must print with C(-v).
     type: str
     required: true
   dest:
-    description: The file to make. One that is there and says it is this release is left alone.
+    description: The file to write. An existing binary of this release is not changed.
     type: path
     required: true
   timeout:
-    description: Seconds that it may take.
+    description: Seconds after which the build fails.
     type: int
     default: 1800
 attributes:
@@ -52,16 +52,16 @@ EXAMPLES = r"""
 
 RETURN = r"""
 version:
-  description: What the binary says it is.
+  description: The version of the binary.
   type: str
   returned: success
 make:
-  description: What C(make) was told.
+  description: The arguments of C(make).
   type: list
   elements: str
-  returned: when it was built
+  returned: when the binary was built
 seconds:
-  description: How long it took.
+  description: Duration in seconds.
   type: float
   returned: success
 """
@@ -70,7 +70,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hamesh.install.build import build
-from ansible.module_utils.hamesh.install.fetch import ArtifactError, version_in
+from ansible.module_utils.hamesh.install.fetch import ArtifactError, installed_version
 
 ARGUMENTS = {
     "tarball": {"type": "path", "required": True},
@@ -84,15 +84,14 @@ ARGUMENTS = {
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     started = time.monotonic()
-    given = module.params
-    said, made = version_in(given["dest"], given["version"]), []
-    changed = not said
+    version, arguments = installed_version(module.params["dest"], module.params["version"]), []
+    changed = not version
     try:
         if changed and not module.check_mode:
-            said, made = build(**given)
+            version, arguments = build(**module.params)
     except ArtifactError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=changed, version=said, make=made, seconds=round(time.monotonic() - started, 3))
+    module.exit_json(changed=changed, version=version, make=arguments, seconds=round(time.monotonic() - started, 3))
 
 
 if __name__ == "__main__":

@@ -7,37 +7,37 @@ DOCUMENTATION = r"""
 module: haproxy_check
 short_description: Check a HAProxy configuration with the host's own binary
 description:
-  - Runs C(haproxy -c) and reads its exit code and its output, for some releases exit with 0 after fatal alerts.
-  - What the binary warns of becomes a warning of the task.
-  - Finds addresses that are bound twice, which HAProxy shares between two proxies without a word.
-  - Changes nothing, and does the same in check mode.
+  - Runs C(haproxy -c) and reads its exit code and its output, since some releases exit with 0 after fatal alerts.
+  - Warnings of the binary become warnings of the task.
+  - Finds addresses that are bound twice, which HAProxy accepts without a warning.
+  - Changes nothing. Check mode does the same.
 options:
   path:
-    description: A file on the host.
+    description: A configuration file on the host.
     type: path
   content:
-    description: A configuration that is not on the host yet.
+    description: The text of a configuration.
     type: str
   binary:
-    description: The HAProxy that shall run it.
+    description: The HAProxy binary.
     type: path
     default: /usr/sbin/haproxy
   dialect:
     description:
-      - The release whose language the file is meant to keep to, such as V(1.4). Then each line that it does not have,
-        and each line that a later release rejects, is an error with the first release that rejects it. What is accepted
-        with a warning, and what nobody has measured, is a warning.
+      - The release whose language the file keeps to, such as V(1.4). Each line that this or a later release rejects is
+        an error with the first release that rejects it. A line that is accepted with a warning, or was not measured, is
+        a warning.
     type: str
     choices: ["1.4", "1.5", "1.6", "1.7", "1.8", "1.9", "2.0", "2.1", "2.2", "2.3", "2.4", "2.5", "2.6", "2.7", "2.8",
       "2.9", "3.0", "3.1", "3.2", "3.3", "3.4"]
   timeout:
-    description: Seconds that the binary may take.
+    description: Seconds before the binary is killed.
     type: int
     default: 30
 attributes:
   check_mode:
     support: full
-    description: Changes nothing anyway.
+    description: Changes nothing.
 author: Hamesh
 """
 
@@ -48,15 +48,15 @@ EXAMPLES = r"""
 
 # The same, ad hoc, on all web servers:
 #   ansible web -b -m haproxy_check -a path=/etc/haproxy/haproxy.cfg
-# What stops a move of that file from HAProxy 1.4 to 3.x?
+# Find the lines that HAProxy releases from 1.4 to the newest reject:
 #   ansible web -b -m haproxy_check -a "path=/etc/haproxy/haproxy.cfg dialect=1.4"
 """
 
 RETURN = r"""
 errors:
   description:
-    - What is wrong, each with C(line) (0 for the file as a whole), C(text), C(why), and C(first_rejected), the first
-      release that rejects the line where that is known.
+    - Each error with its C(line) (0 for the whole file), C(text), C(why), and C(first_rejected), the first release that
+      rejects the line if it is known.
   type: list
   elements: dict
   returned: always
@@ -101,8 +101,10 @@ def main() -> None:
         module.warn(warning)
     facts = {"errors": verdict.errors, "version": verdict.version}
     if verdict.errors:
-        told = "; ".join(f"line {error['line']}: {error['why']}" for error in verdict.errors)
-        module.fail_json(msg=f"{path or 'The configuration'} is not fit for HAProxy {verdict.version}: {told}", **facts)
+        reasons = "; ".join(f"line {error['line']}: {error['why']}" for error in verdict.errors)
+        module.fail_json(
+            msg=f"{path or 'The configuration'} is not valid for HAProxy {verdict.version}: {reasons}", **facts
+        )
     module.exit_json(changed=False, **facts)
 
 

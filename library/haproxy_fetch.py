@@ -1,36 +1,36 @@
 #!/usr/bin/python
-"""Fetch an archive of HAProxy, and look at it before anything is done with it."""
+"""Fetch an archive of HAProxy, and verify it before it is used."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: haproxy_fetch
-short_description: Fetch an archive of HAProxy that has a given checksum
+short_description: Fetch an archive of HAProxy and verify its checksum
 description:
-  - Copies or downloads an archive and leaves it, or the HAProxy in it, in a file. What does not have the checksum is
+  - Copies or downloads an archive and writes it, or the HAProxy in it, to a file. An archive with another checksum is
     not kept.
-  - Meant for the controller, which keeps it for all hosts; a file that is there already is not fetched again.
+  - Runs on the controller, which keeps the file for all hosts. An existing file is not fetched again.
 options:
   url:
-    description: Where it is. A URL (http, https, file), or a path.
+    description: URL of the archive (http, https, file), or its path.
     type: str
     required: true
   checksum:
-    description: What it must be, C(sha256:) and 64 hexadecimal digits.
+    description: Checksum of the archive, C(sha256:) and 64 hexadecimal digits.
     type: str
     required: true
   dest:
-    description: The file to make.
+    description: The file to write.
     type: path
     required: true
   binary:
     description:
-      - Whether to leave the one regular file named C(haproxy) that the archive has, wherever in it, instead of the
-        archive. Nothing else of it is unpacked.
+      - Whether to write the only regular file named C(haproxy) in the archive, whatever its path there, instead of the
+        archive. Nothing else is unpacked.
     type: bool
     default: false
   timeout:
-    description: Seconds without an answer after which it is given up.
+    description: Seconds without an answer after which the download fails.
     type: int
     default: 30
 attributes:

@@ -1,13 +1,13 @@
 #!/usr/bin/python
-"""Ask the running HAProxy what it is and how its pools are."""
+"""Read the state of the running HAProxy and its pools."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: haproxy_info
-short_description: Ask the running HAProxy what it runs and how its pools are
+short_description: Read what the running HAProxy runs, and the state of its pools
 description:
-  - Asks the process over its stats socket, not a file what it might run. Works with every HAProxy from 1.4 on.
+  - Reads the state of the process from its stats socket, not from a file. Works with HAProxy 1.4 and later.
 options:
   socket:
     description: The stats socket.
@@ -19,59 +19,59 @@ options:
     default: 5
   up:
     description:
-      - Servers to wait for, each as C(POOL/SERVER). Those that this sidecar does not have are not waited for, nor are
-        those in maintenance or with weight 0.
+      - Servers to wait for, each as C(POOL/SERVER). Servers that this sidecar does not have, that are in maintenance or
+        that have weight 0 are ignored.
     type: list
     elements: str
     default: []
   wait:
-    description: Seconds that the servers in O(up) may take to be up. Then it returns what it sees, as ever.
+    description: Seconds to wait until the servers in O(up) are up. After that the module returns their state as it is.
     type: float
     default: 0
 attributes:
   check_mode:
     support: full
-    description: Changes nothing anyway.
+    description: The module changes nothing.
 author: Hamesh
 """
 
 EXAMPLES = r"""
-- name: Ask the sidecar
+- name: Read the state of the sidecar
   haproxy_info:
   register: sidecar
 
-- name: Require all of a pool to be up
+- name: Require all servers of a pool to be up
   ansible.builtin.assert:
     that: sidecar.pools.user_profile.up == sidecar.pools.user_profile.servers
 
-- name: Give a backend half a minute to be up again
+- name: Wait half a minute for a backend to be up
   haproxy_info:
     up: [user_profile/user1]
     wait: 30
 
-# What runs where? Ad hoc:
+# Show what each host runs, ad hoc:
 #   ansible all -b -m haproxy_info
 """
 
 RETURN = r"""
 info:
-  description: What C(show info) says, by its own keys. C(description) ends with the generation that runs.
+  description: C(show info) by its own keys. C(description) ends with the running generation.
   type: dict
   returned: success
 generation:
-  description: The generation that runs.
+  description: The running generation.
   type: str
   returned: success
 pools:
   description:
-    - By service, C(listener) (OPEN when it takes connections), C(servers), how many of them are C(up), how many of
-      those are C(backups), and open C(sessions).
+    - C(listener) (OPEN when it accepts connections), the number of C(servers), how many of them are C(up), how many of
+      those are C(backups), and the open C(sessions), by service.
   type: dict
   returned: success
 servers:
   description:
     - Each server of each pool with C(pool), C(server), C(status) (UP, DOWN, MAINT and so on), C(weight), C(backup),
-      C(sessions) open, C(queued), C(requests) so far, last C(check), and C(since), the seconds since its status
+      open C(sessions), C(queued), C(requests) in total, the last C(check), and C(since), the seconds since its status
       changed.
   type: list
   elements: dict
@@ -82,7 +82,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hamesh.haproxy import status
-from ansible.module_utils.hamesh.host.stats_socket import RuntimeFailure, show_info, show_stat
+from ansible.module_utils.hamesh.host.stats_socket import StatsSocketError, show_info, show_stat
 
 ARGUMENTS = {
     "socket": {"type": "path", "default": "/run/haproxy/admin.sock"},
@@ -90,7 +90,7 @@ ARGUMENTS = {
     "up": {"type": "list", "elements": "str", "default": []},
     "wait": {"type": "float", "default": 0},
 }
-POLL = 0.5  # seconds between two looks at servers that are not up yet
+POLL = 0.5  # seconds between two readings of the servers
 
 
 def main() -> None:
@@ -103,8 +103,8 @@ def main() -> None:
         while status.not_up(status.servers(rows), module.params["up"]) and time.monotonic() < deadline:
             time.sleep(POLL)
             rows = show_stat(socket, timeout)
-    except RuntimeFailure as failure:
-        module.fail_json(msg=str(failure))
+    except StatsSocketError as error:
+        module.fail_json(msg=str(error))
     module.exit_json(
         changed=False,
         info=info,

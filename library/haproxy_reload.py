@@ -1,22 +1,21 @@
 #!/usr/bin/python
-"""Reload or restart the sidecar, with the proof that every change has."""
+"""Reload or restart the sidecar, and verify that it is serving."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: haproxy_reload
-short_description: Reload or restart a host's HAProxy, and prove that it serves
+short_description: Reload or restart a host's HAProxy, and verify that it is serving
 description:
-  - Checks the file that is on disk with the host's own binary, reloads in the best way that the host has, and proves
-    over the stats socket that a new process runs that file, that each listener answers, and that of each pool that had
-    a server up C(min_ready) are up again. Where the proof fails, what ran before is put back.
+  - Checks the file on disk with the host's own binary and reloads with the best method of the host. Then verifies over
+    the stats socket that a new process runs that file, that each listener accepts connections, and that C(min_ready) of
+    each pool that had a server up are up again. Where that fails, the configuration that ran before is restored.
   - Weights and maintenance that an operator set at run time are set again in the new process.
-  - It reloads each time it runs. To have a host run what it should, and reload only where that is needed, see
-    M(haproxy_apply).
+  - Reloads each time it runs. M(haproxy_apply) reloads only where it is needed.
 options:
   restart:
     description:
-      - Whether to restart instead. Nobody listens meanwhile, so the host's own applications lose requests.
+      - Whether to restart instead of reloading. Connections of the host's applications are refused during a restart.
     type: bool
     default: false
   path:
@@ -24,33 +23,33 @@ options:
     type: path
     default: /etc/haproxy/haproxy.cfg
   binary:
-    description: The HAProxy that will run it.
+    description: The HAProxy that runs it.
     type: path
     default: /usr/sbin/haproxy
   unit:
-    description: The systemd unit that runs it. It is started where it does not run.
+    description: The systemd unit that runs it. It is started if it is not running.
     type: str
     default: haproxy.service
   allow_shrink:
     description:
-      - Pools that may have fewer servers up afterwards than their C(min_ready) of what they had.
+      - Pools that may have fewer servers up afterwards than their C(min_ready) requires.
     type: list
     elements: str
     default: []
   hard_stop_after:
     description:
-      - Seconds that a process which was replaced may go on serving its connections. One that is older when this module
-        runs is ended, with a warning.
+      - Seconds after which a replaced process is ended, with a warning, although it still has connections. Checked each
+        time this module runs.
     type: int
     default: 1800
   timeout:
-    description: Seconds that each step may take, the reload with its proof among them.
+    description: Seconds for each step, such as the reload with its verification.
     type: int
     default: 30
 attributes:
   check_mode:
     support: full
-    description: The file is checked and the process is asked, and nothing is touched.
+    description: The file is checked and the state of the process is read; nothing is changed.
   diff_mode:
     support: none
 seealso:
@@ -62,7 +61,7 @@ EXAMPLES = r"""
 - name: Reload the sidecar
   haproxy_reload:
 
-- name: Restart it, as an upgrade of HAProxy may ask for
+- name: Restart the sidecar
   haproxy_reload:
     restart: true
 
@@ -72,15 +71,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 generation:
-  description: The generation that runs now.
+  description: The running generation.
   type: str
   returned: always
 previous:
-  description: The generation that ran before. Empty where none did, or one without a name.
+  description: The generation that ran before. Empty where HAProxy was not running, or ran a file without a generation.
   type: str
   returned: always
 program:
-  description: What O(binary) is, V(package) or the directory of a build. RV(previous_program) says the same.
+  description: The program behind O(binary), V(package) or the directory of a build. RV(previous_program) is the same.
   type: str
   returned: always
 previous_program:
@@ -88,57 +87,63 @@ previous_program:
   type: str
   returned: always
 version:
-  description: The release that checked the file, and runs it.
+  description: The version of HAProxy that checked the file and runs it.
   type: str
   returned: always
 method:
   description:
-    - How it was done, V(start), V(restart), or a way to reload (V(master-worker), V(expose-fd), V(tcp-migrate-req) or
-      V(sf)), which M(haproxy_apply) explains. Where a reload was asked for and V(restart) is returned, a warning says
-      why.
+    - V(start), V(restart), or the reload method (V(master-worker), V(expose-fd), V(tcp-migrate-req) or V(sf)), see
+      M(haproxy_apply). Where a reload became a V(restart), a warning has the reason.
   type: str
   returned: always
 seconds:
-  description: How long it all took.
+  description: Duration in seconds.
   type: float
   returned: always
 pids:
-  description: The unit's processes, the ones that still finish old connections among them.
+  description: PIDs of the unit, including old processes that still finish connections.
   type: list
   elements: int
   returned: always
 old_processes:
-  description: Processes that were replaced and still finish their connections, C(pid) and the C(seconds) since then.
+  description: Replaced processes that still finish connections, with C(pid) and the C(seconds) since they were
+    replaced.
   type: list
   elements: dict
   returned: always
 pools:
-  description: By service, whether its listener is OPEN, its servers, how many of them are up, and open sessions.
+  description: State of the listener, number of servers, how many of them are up, and open sessions, by service.
   type: dict
   returned: always
+reasons:
+  description: Why the process was started, reloaded or restarted, or in check mode would be.
+  type: list
+  elements: str
+  returned: always
 rolled_back:
-  description: Whether another file had to be put in place of the one on disk.
+  description: Whether the configuration that ran before was restored.
   type: bool
   returned: always
 kept:
-  description: What an operator set at run time and the new process has again, see M(haproxy_apply).
+  description: States and weights that an operator set at run time and that were set again, see M(haproxy_apply).
   type: list
   elements: str
   returned: always
 overridden:
-  description: What an operator set at run time and the new process does not have, with the reason.
+  description: States and weights that an operator set at run time and that end, with the reason.
   type: list
   elements: str
   returned: always
 errors:
-  description: What makes the file unfit, each with line, text, why and the first release that rejects it.
+  description: Errors of the file, each with line, text, why and the first release that rejects the line.
   type: list
   elements: dict
   returned: always
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hamesh.host.apply import ApplyError, Request, apply_configuration
+from ansible.module_utils.hamesh.host.apply import ApplyError, apply_configuration
+from ansible.module_utils.hamesh.host.observe import Request
 
 ARGUMENTS = {
     "restart": {"type": "bool", "default": False},
@@ -153,16 +158,18 @@ ARGUMENTS = {
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    act = "restart" if module.params.pop("restart") else "reload"
-    request = Request(content=None, generation=None, dialect=None, act=act, **module.params)
+    verb = "restart" if module.params.pop("restart") else "reload"
+    request = Request(
+        content=None, generation=None, dialect=None, act=verb, check_mode=module.check_mode, **module.params
+    )
     try:
-        outcome, wrong = apply_configuration(request, dry_run=module.check_mode), ""
+        outcome, message = apply_configuration(request), ""
     except ApplyError as error:
-        outcome, wrong = error.outcome, str(error)
+        outcome, message = error.outcome, str(error)
     for warning in outcome.warnings:
         module.warn(warning)
-    if wrong:
-        module.fail_json(msg=wrong, **outcome.as_result())
+    if message:
+        module.fail_json(msg=message, **outcome.as_result())
     module.exit_json(**outcome.as_result())
 
 

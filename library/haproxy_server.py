@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Take a backend out of a host's sidecar, put it back, or weigh it."""
+"""Drain a backend on a host's sidecar, make it ready again, or set its weight."""
 
 from __future__ import annotations
 
@@ -7,99 +7,99 @@ DOCUMENTATION = r"""
 module: haproxy_server
 short_description: Drain a backend on a host's HAProxy, put it in maintenance, or make it ready again
 description:
-  - Works on the running process, over its stats socket, with commands that every HAProxy from 1.4 on has, and checks
-    every answer. The file stays as it is; M(haproxy_apply) sets again in a new process what was set here.
-  - Refuses, with nothing touched, to leave a pool with fewer servers that take requests than its C(min_ready) asks.
-    A server that takes none now costs nothing.
-  - A server that was in maintenance gets no requests but those that stick to it before a health check has passed.
-  - Holds the host's lock meanwhile, so no rollout reloads the process in between.
+  - Changes the running process over its stats socket, with commands that HAProxy 1.4 and later have, and checks every
+    answer. The file is not changed; M(haproxy_apply) sets the states and weights again in a new process.
+  - Refuses a change that would leave a pool with fewer servers up than its C(min_ready) requires. A server that takes
+    no requests anyway does not count.
+  - A server that was in maintenance gets only requests that stick to it until a health check has passed.
+  - Holds the host's lock, so that no rollout reloads the process during the change.
 options:
   backend:
-    description: Names of the servers, which are host names in a mesh.
+    description: Names of the servers. In a mesh these are host names.
     type: list
     elements: str
     required: true
   pools:
-    description: The pools to change them in. All that have them, if left out.
+    description: The pools in which to change them. By default all pools that have them.
     type: list
     elements: str
     default: []
   state:
     description:
-      - V(drain) sets the weight to zero, so that only requests that stick to a server get there, and waits until its
-        sessions have ended. It is checked on. One in maintenance stays there.
-      - V(maint) drains, then stops requests and checks for good. A weight that had been set by hand is as before when
-        it is ready again; where it was zero, the one in the file is.
-      - V(ready) ends either. Its weight is the one it had, or the one in the file where that was zero.
+      - V(drain) sets the weight to zero, so that the server gets only requests that stick to it, and waits until its
+        sessions have ended. Health checks continue. A server in maintenance stays in maintenance.
+      - V(maint) drains, then stops all requests and health checks. A weight that was set by hand is kept for when the
+        server is ready again, unless it was zero.
+      - V(ready) ends both. The server gets the weight it had, or the weight in the file where that was zero.
     type: str
     choices: [ready, drain, maint]
   weight:
     description:
       - From V(0) to V(256), or V(0%) to V(100%) of the weight in the file. With O(state=ready) and O(state=maint), the
-        one it shall have when it is ready.
-      - Static algorithms, such as static-rr or source, take V(0%) and V(100%) only.
+        weight of the server when it is ready.
+      - Static algorithms, such as static-rr or source, accept only V(0%) and V(100%).
     type: str
   wait:
     description:
-      - Seconds to wait for sessions to end, before maintenance and once more in it, or for a server to be up.
-      - V(0) sets and does not wait. A server that comes out of maintenance then takes requests before a check.
+      - Seconds to wait for sessions to end, before maintenance and again in it, or for a server to be up.
+      - V(0) does not wait. A server that leaves maintenance then gets requests before a health check.
     type: int
     default: 60
   force:
-    description: Put it in maintenance even if sessions are left after O(wait). They end when the application does.
+    description: Put it in maintenance even if it still has sessions after O(wait). HAProxy does not close them.
     type: bool
     default: false
   allow_shrink:
-    description: Pools that may have fewer servers up than their C(min_ready) asks.
+    description: Pools that may have fewer servers up than their C(min_ready) requires.
     type: list
     elements: str
     default: []
   path:
     description:
-      - The file that HAProxy was started with. It says where the stats socket is, and what each pool's C(min_ready) is
-        (C(description min_ready 0.75); half where it does not say).
+      - The file that HAProxy runs. It has the path of the stats socket, and each pool's C(min_ready)
+        (C(description min_ready 0.75); default 0.5).
     type: path
     default: /etc/haproxy/haproxy.cfg
   timeout:
-    description: Seconds to wait for an answer of the process, or for another run to end.
+    description: Seconds to wait for an answer of the process, and for the lock.
     type: int
     default: 30
 attributes:
   check_mode:
     support: full
-    description: The process is asked and what is refused is refused, and nothing is set or waited for.
+    description: The state of the process is read and the request is checked; nothing is changed or waited for.
   diff_mode:
     support: full
 author: Hamesh
 """
 
 EXAMPLES = r"""
-- name: Take a backend out of this sidecar
+- name: Put a backend in maintenance on this sidecar
   haproxy_server:
     backend: user1
     state: maint
 
-- name: Put it back
+- name: Make it ready again
   haproxy_server:
     backend: user1
     state: ready
 
-- name: Send it a tenth of its requests
+- name: Set its weight to a tenth
   haproxy_server:
     backend: user1
     pools: user_profile
     weight: 10%
 
-# Out of all sidecars of a group, ad hoc:
+# On all sidecars of a group, ad hoc:
 #   ansible web -b -m haproxy_server -a "backend=user1 state=maint"
 """
 
 RETURN = r"""
 servers:
   description:
-    - The servers as they were (C(before)) and as they are (C(after)), each with C(pool), C(server), C(status),
-      C(weight) (the one that is set, also while a slow start is below it), C(backup), C(sessions), C(queued),
-      C(requests), C(check) and C(since), as M(haproxy_info) says them. In check mode, C(after) is what would be.
+    - The servers C(before) and C(after) the change, each with C(pool), C(server), C(status), C(weight) (the one that is
+      set, also during a slowstart), C(backup), C(sessions), C(queued), C(requests), C(check) and C(since), as in
+      M(haproxy_info). In check mode, C(after) is predicted.
   type: dict
   returned: always
 """

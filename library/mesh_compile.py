@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Documentation of mesh_compile. The work is done on the controller, in action_plugins/mesh_compile.py."""
+"""Documentation of mesh_compile. The code is in action_plugins/mesh_compile.py, which runs on the controller."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ DOCUMENTATION = r"""
 module: mesh_compile
 short_description: Compile the inventory to one HAProxy configuration per sidecar
 description:
-  - Reads C(mesh_services), C(mesh_networks) and the mesh variables of every host of the inventory, whatever C(--limit)
-    says, and renders one configuration for each consumer, named by its generation.
+  - Reads C(mesh_services), C(mesh_networks) and the mesh variables of every host of the inventory, also with
+    C(--limit), and renders one configuration for each consumer, named by its generation.
   - Runs on the controller and contacts no host. Run it once, C(run_once=true) and C(delegate_to=localhost).
-  - Every mistake in the data is reported in one go, and then nothing is written.
-  - Every text is audited, that is read again and held against the inventory, and linted. A line that the sidecar's
-    dialect rejects is a mistake; one that a later release rejects, or that nobody has measured, is a warning.
-  - A pool of which no host is ready is a mistake, unless C(mesh_allow_shrink), a list, names the service.
-  - Writes a build of this run's own first, in the temporary directory that Ansible removes at its end. The rest of the
-    run reads that and no other, in check mode, too, so that another run changes nothing of what this one ships.
+  - All mistakes in the data are reported at once, and then nothing is written.
+  - Every configuration is audited, that is parsed and compared with the inventory, and linted. A line that the
+    sidecar's dialect rejects is a mistake; a line that a later release rejects, or that was not measured, is a warning.
+  - A pool without a ready host is a mistake, unless its service is in the list C(mesh_allow_shrink).
+  - Writes the run's own build first, in the temporary directory that Ansible removes at the end of the run. The rest of
+    the run reads only that build, also in check mode, so that another run does not change what this one ships.
 options:
   build_dir:
     description:
-      - Where the same files are published, as I(build_dir)/HOST/haproxy.cfg and I(build_dir)/mesh.json, for people and
-        for runs that compile nothing. Second runs change nothing.
+      - The directory where the same files are published, as I(build_dir)/HOST/haproxy.cfg and I(build_dir)/mesh.json,
+        for people and for runs that do not compile.
     type: path
     default: build/mesh in the project
 attributes:
   check_mode:
     support: full
-    description: Compiles and reports as ever. What is published stays as it is.
+    description: Compiles and reports, but publishes nothing.
 author: Hamesh
 """
 
@@ -37,13 +37,13 @@ EXAMPLES = r"""
   delegate_to: localhost
   register: mesh_compiled
 
-# What would it be? From the shell, without a playbook:
+# From the shell, without a playbook:
 #   ansible localhost -m mesh_compile -a "build_dir=/tmp/mesh"
 """
 
 RETURN = r"""
 sidecars:
-  description: Names of the hosts that consume a service and so have a configuration.
+  description: Names of the hosts that consume a service and have a configuration.
   type: list
   elements: str
   returned: success
@@ -58,27 +58,27 @@ generations:
   returned: success
 kernels:
   description:
-    - What the kernel of each host must allow for, by host, as role C(kernel_network) sees to. The C(ports) at which its
-      services and its sidecar listen, the sidecar's C(maxconn), and the C(backlog) of its listeners. Hosts that neither
-      serve nor call anything are left out.
+    - Requirements for the kernel of each host, for role C(kernel_network). The C(ports) that its services and its
+      sidecar listen on, the sidecar's C(maxconn), and the C(backlog) of its listeners. Hosts that serve and call no
+      service are left out.
   type: dict
   returned: success
   sample: {web1: {ports: [8081, 8082], maxconn: 4096, backlog: 4096}}
 errors:
-  description: One message for each mistake, saying where it is, what is there and what is allowed.
+  description: One message for each mistake, with its place, its value and what is allowed.
   type: list
   elements: str
   returned: always
 build_dir:
-  description: Where the configurations are published. In check mode, where they would be.
+  description: The directory where the configurations are published, or would be in check mode.
   type: path
   returned: success
 run_dir:
-  description: Where this run's own build is, with the same files, until the run ends.
+  description: The directory of the run's own build, with the same files, until the run ends.
   type: path
   returned: success
 seconds:
-  description: How long it took.
+  description: Duration in seconds.
   type: float
   returned: success
 """

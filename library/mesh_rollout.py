@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Documentation of mesh_rollout. The work is done on the controller, in action_plugins/mesh_rollout.py."""
+"""Documentation of mesh_rollout. The code is in action_plugins/mesh_rollout.py, which runs on the controller."""
 
 from __future__ import annotations
 
@@ -7,66 +7,71 @@ DOCUMENTATION = r"""
 module: mesh_rollout
 short_description: Decide the next step of a rollout in waves
 description:
-  - Plans the waves of a rollout, says who is to be asked about a wave, and judges by the answers whether it may begin
-    and whether it went well. Role C(rollout) puts the steps in order.
+  - Plans the waves of a rollout, chooses the witnesses of a wave, and decides by their answers whether the wave may
+    start and whether it was successful. Role C(rollout) runs the steps in order.
   - Runs on the controller and contacts no host. Run it once, C(run_once=true) and C(delegate_to=localhost).
-  - It reads what M(mesh_compile) compiled in the same run, and C(kvm_hypervisor) of the inventory. A run that compiles
-    nothing, as a roll-back, plans with the mesh in O(build_dir), if that was compiled from the same inventory sources;
-    what others publish there later in the run changes nothing. Without any such build, it fails.
+  - Reads what M(mesh_compile) compiled in the same run, and C(kvm_hypervisor) of the inventory. A run that does not
+    compile, like a roll-back, plans with the mesh in O(build_dir), if that was compiled from the same inventory
+    sources; a build that another run publishes there later does not change the plan. Without such a build, it fails.
 options:
   step:
     description:
-      - V(ask) says whom to ask about O(hosts). V(plan) makes the waves. V(begin) fails where a pool cannot spare what
-        the wave takes of it. V(end) fails where the fleet sees less up than before. V(stop) fails with what was done,
-        what was not, and how to go on.
+      - V(ask) returns the witnesses of O(hosts). V(plan) returns the waves. V(begin) fails if a pool cannot spare the
+        hosts of the wave. V(end) fails if servers that were up before the wave are not up. V(stop) fails with the hosts
+        that are done, those that are not, and how to resume.
     type: str
     required: true
     choices: [ask, plan, begin, end, stop]
   hosts:
-    description: The hosts to roll, or those of the wave.
+    description: The hosts of the rollout, or those of the wave.
     type: list
     elements: str
     required: true
   build_dir:
     description:
-      - Where the mesh was published, for a run that compiles nothing. It is read once, by the run's first step.
+      - The directory where the mesh was published, for a run that does not compile. The first step of a run reads it.
     type: path
     default: build/mesh in the project
   plan:
-    description: What V(plan) returned. With V(ask), the wave is announced, and refused if an earlier one did not end.
+    description: The result of V(plan). With it, V(ask) announces the wave, and fails if an earlier one did not end.
     type: dict
   done:
     description: The hosts of the waves that have ended.
     type: list
     elements: str
     default: []
+  undone:
+    description: The hosts that run again what they ran before, for V(stop).
+    type: list
+    elements: str
+    default: []
   witnesses:
-    description: How many consumers of each service are asked.
+    description: The number of witnesses of each service.
     type: int
     default: 3
   answers:
-    description: What C(haproxy_info) returned in a loop over the hosts that were asked.
+    description: The results of C(haproxy_info) in a loop over the witnesses and sidecars.
     type: list
     elements: dict
     default: []
   before:
-    description: What V(begin) returned as RV(seen), for V(end).
+    description: RV(seen) of V(begin), for V(end).
     type: dict
     default: {}
   start:
-    description: The host to begin with. The hosts that would come before it are left out.
+    description: The first host of the rollout. The hosts before it are left out.
     type: str
     default: ""
   hypervisors:
-    description: How many hypervisors a wave may span. 1 if left out.
+    description: The number of hypervisors that a wave may span. 1 if left out.
     type: raw
   growth:
-    description: How many times as large as the wave before a wave may be, or C(unlimited). 2 if left out.
+    description: The factor by which a wave may be larger than the one before, or C(unlimited). 2 if left out.
     type: raw
   disruptive:
     description:
-      - Whether the applications of the hosts go down, too. If not, a pool of one does not stand in the way, unless its
-        C(min_ready) is 1.
+      - Whether the applications of the hosts are stopped, too. If not, the only host of a pool may be taken, unless the
+        C(min_ready) of the pool is 1.
     type: bool
     default: false
   allow_shrink:
@@ -77,7 +82,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Changes nothing anyway.
+    description: Changes nothing.
 author: Hamesh
 """
 
@@ -98,44 +103,43 @@ waves:
   elements: list
   returned: plan
 hosts:
-  description: All hosts of the waves in their order. Otherwise those that were given, in inventory order.
+  description: With V(plan), all hosts in the order of the waves. Otherwise O(hosts) in inventory order.
   type: list
   elements: str
   returned: plan, ask, failure
 serial:
-  description: How many hosts each wave has.
+  description: The number of hosts of each wave.
   type: list
   elements: int
   returned: plan
 left_out:
-  description: The hosts that come before O(start).
+  description: The hosts before O(start).
   type: list
   elements: str
   returned: plan
 unseen:
-  description: The services about which nobody could be asked.
+  description: The services of which no consumer answered.
   type: list
   elements: str
   returned: plan
 told:
-  description: What is about to happen, and how to go on should it stop.
+  description: The lines that announce the wave, with how to resume after a stop.
   type: list
   elements: str
   returned: ask
 witnesses:
-  description: The consumers to ask, shared out among O(hosts).
+  description: The witnesses that each of O(hosts) asks.
   type: dict
   returned: ask
 sidecars:
-  description: Those of O(hosts) that have a sidecar, to be asked as well; none before there is a plan.
+  description: Those of O(hosts) that have a sidecar, to be asked as well; empty without O(plan).
   type: list
   elements: str
   returned: ask
 drains:
   description:
-    - What is to be taken out of which sidecar before the applications go down, and to be put back, as C(host),
-      C(backends), and the C(pools) in which they are not out of service on purpose already, none for all. It is shared
-      out among O(hosts).
+    - The drains that each of O(hosts) does before the applications are stopped, and undoes afterwards. A drain has the
+      C(host) of a sidecar, the C(backends), and the C(pools) in which they are in service, empty for all pools.
   type: dict
   returned: begin
 up:

@@ -1,5 +1,5 @@
-"""Services of every shape that docs/services.md allows in dialect 1.4: each value of each field, beside each
-value of every other field. Backends stand in the lab's network."""
+"""Services of every shape that docs/inventory.md allows in dialect 1.4: each value of each field with each value of
+every other field. Backends have addresses of the lab's network."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ GROUPS = {
 
 INTERVALS = ("interval", "fast_interval", "down_interval")
 
-# What a field may be in either mode, and what it may be with HTTP only.
+# Values of fields in either mode, and with HTTP only.
 ANY_MODE: dict[str, list[Any]] = {
     "pool": [group for group in GROUPS if group != "web"],
     "port": [1, 65535],
@@ -48,7 +48,7 @@ ANY_MODE: dict[str, list[Any]] = {
         {"type": "http", "path": "/a/b_c.d~e%20?f=g&h:@!,;+*-"},
         {"type": "http", "expect": 200},
         {"type": "http", "expect": "! status 500"},
-        {"type": "http", "expect": "string all is well: 1/2, a=b_c+d-e."},
+        {"type": "http", "expect": "string all services up: 1/2, a=b_c+d-e."},
         {"type": "http", "expect": "! rstatus ^(4|5)[0-9]*.?"},
         {"type": "http", "expect": "rstring ^all (is|was) [a-z]*"},
         {"port": 65535},
@@ -100,22 +100,22 @@ HTTP_ONLY: dict[str, list[Any]] = {
 
 
 def configurations() -> Iterator[tuple[str, str]]:
-    """A name and a text for each pair of fields and each consumer."""
+    """Yield a name and a configuration for each pair of fields and each consumer."""
     for pair in itertools.combinations(ANY_MODE, 2):
         mesh = compile_mesh(_services(*pair), ["10.77.0.0/24"], _addressed(), GROUPS)
         for host, sidecar in mesh.sidecars.items():
             yield f"{pair[0]}, {pair[1]} on {host}", render(sidecar, TEMPLATE).text
 
 
-def _services(one: str, other: str) -> dict[str, dict[str, Any]]:
-    """A service for each value of one field with each value of another, in both modes."""
+def _services(field: str, other: str) -> dict[str, dict[str, Any]]:
+    """Return a service for each value of a field with each value of another, in both modes."""
     shapes = [
-        {"mode": mode, one: first, other: second}
+        {"mode": mode, field: first, other: second}
         for mode in ("http", "tcp")
-        for first, second in itertools.product(_values(one, mode), _values(other, mode))
+        for first, second in itertools.product(_values(field, mode), _values(other, mode))
     ]
-    usual = {"pool": "mixed", "port": 8080, "consumers": ["web"]}
-    return {f"s{port}": {**usual, **shape, "local_port": port} for port, shape in enumerate(shapes, start=1024)}
+    defaults = {"pool": "mixed", "port": 8080, "consumers": ["web"]}
+    return {f"s{port}": {**defaults, **shape, "local_port": port} for port, shape in enumerate(shapes, start=1024)}
 
 
 def _values(field: str, mode: str) -> list[Any]:

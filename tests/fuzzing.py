@@ -1,4 +1,4 @@
-"""What the fuzzers are given: what to replay, and how much; and what they have tried."""
+"""Settings of the fuzzers: the seed and the number of examples; and counters of what they tried."""
 
 from __future__ import annotations
 

@@ -38,16 +38,16 @@ LETTERS = {
     **{"bind": "f", "server": "b", "section": "s"},
 }
 
-# Words of the data that stand for any other word in their place.
+# Words of the data that are examples of any word in their place.
 NAMES = """
     a A= A=1 EHLO GET JSESSIONID OK OPTIONS SID SRV Server Host X X-A X-B1 X-C X-S a.b a1 b b1 b2 c1 clientip djb2 f1
     foo g1 h1 h2 haproxy hello https lo n1 none p root s1 silent u1 up userid x
 """
 CHOICES = {"level", "observe", "on-error", "on-marked-down", "on-marked-up"}  # options that take a keyword
-KEPT = {("nbproc", "1")}  # one process is no number like the others
+KEPT = {("nbproc", "1")}  # "nbproc 1" has a verdict of its own
 KEYWORD = re.compile(r"!|[A-Za-z][\w.-]*")
 FREE_TEXT = ("description", "stats show-desc")
-# What takes options in any order, and the words before them.
+# Keywords with options in any order, and the number of words before the options.
 OPTIONED = {
     **{"server": 3, "default-server": 1, "bind": 2, "cookie": 2, "stick-table": 1, "stats socket": 3, "redirect": 1},
     **{"balance uri": 2, "balance url_param": 3, "option forwardfor": 2, "option originalto": 2, "source": 2},
@@ -61,28 +61,28 @@ def main() -> None:
 
 
 def rows(source: str) -> list[tuple[str, str, str, str]]:
-    """(section, mode, verdict, directive) of a file of tests/data."""
+    """Return (section, mode, verdict, directive) for each row of a file in tests/data."""
     lines = (ROOT / "tests/data" / source).read_text(encoding="utf-8").splitlines()
     kept = [line for line in lines if not line.startswith("#")][1:]
     return [tuple(line.split("\t")) for line in kept]  # type: ignore[misc]
 
 
 def table() -> str:
-    """The text of table.py."""
+    """Return the text of table.py."""
     measured = [(LETTERS[row[0]], directive_phrases(row[0], row[3]), row[2]) for name in SOURCES for row in rows(name)]
     known: dict[tuple[str, str], str] = {}
     for letter, phrases, verdict in measured:
         for phrase in phrases:
             known[letter, phrase] = mildest([known.get((letter, phrase), verdict), verdict])
     for letter, phrases, verdict in measured:
-        told = harshest(known[letter, phrase] for phrase in phrases)
-        if told != verdict:
-            sys.exit(f"{phrases} in {letter}: measured {verdict}, the table would say {told}")
+        derived = harshest(known[letter, phrase] for phrase in phrases)
+        if derived != verdict:
+            sys.exit(f"{phrases} in {letter}: measured {verdict}, the table gives {derived}")
     return _written(known)
 
 
 def directive_phrases(section: str, directive: str) -> list[str]:
-    """All phrases of a directive of the data, which may be several lines."""
+    """Return all phrases of a directive of the data, which may be several lines."""
     before = {"server": "server s1 127.0.0.1:1 ", "bind": "bind ", "section": "section "}.get(section, "")
     lines = [split_words(before + line) for line in directive.split(" ; ")]
     return list(dict.fromkeys(itertools.chain.from_iterable(map(line_phrases, lines))))
@@ -102,7 +102,7 @@ def line_phrases(words: tuple[str, ...]) -> list[str]:
         if " ".join(words).startswith(text + " "):
             return [*phrases, f"{text} ...{mark}"]
     tokens = _tokens(words)
-    family = next((one for one in OPTIONED if (" ".join(words) + " ").startswith(one + " ")), None)
+    family = next((keyword for keyword in OPTIONED if (" ".join(words) + " ").startswith(keyword + " ")), None)
     if family is None:
         return [" ".join(tokens) + mark, *phrases]
     size = OPTIONED[family]
@@ -116,7 +116,7 @@ def line_phrases(words: tuple[str, ...]) -> list[str]:
 
 
 def _tokens(words: tuple[str, ...]) -> list[str]:
-    """The words of a line with placeholders for those that differ from one configuration to the next."""
+    """Return the words of a line, with placeholders for those that differ between configurations."""
     tokens = []
     for before, word in zip(("", *words), words):
         if (before, word) in KEPT:
@@ -136,8 +136,8 @@ def _tokens(words: tuple[str, ...]) -> list[str]:
 
 
 def _written(known: dict[tuple[str, str], str]) -> str:
-    """One line for all phrases of a verdict in the same sections. What a listen section says follows
-    from frontend and backend, and is left out where it does."""
+    """Return the table: one line for all phrases of a verdict in the same sections. A phrase of a listen section is
+    left out if its verdict follows from frontend and backend."""
     sections: dict[tuple[str, str], str] = {}
     for (letter, phrase), verdict in sorted(known.items()):
         sides = [known[side, phrase] for side in "fb" if (side, phrase) in known]
@@ -159,12 +159,12 @@ def _written(known: dict[tuple[str, str], str]) -> str:
 
 
 def _runs(verdict: str) -> str:
-    """ "xxx...." as "x3.": the last run goes on to the newest release."""
+    """Return a verdict as runs, "xxx...." as "x3.": the last run continues to the newest release."""
     runs = [(mark, len(list(group))) for mark, group in itertools.groupby(verdict)]
     return "".join(f"{mark}{length}" for mark, length in runs[:-1]) + runs[-1][0]
 
 
-HEAD = '''"""What each release of HAProxy accepts. Written by tools/make_dialect_table.py: do not edit.
+HEAD = '''"""The verdict of each release of HAProxy on each phrase. Written by tools/make_dialect_table.py: do not edit.
 
 A line is `verdict sections:phrase;phrase;...`. Verdict: releases from the oldest on, "." accepted, "w"
 with a warning, "x" rejected, each for so many releases, the last to the newest ("x3." is rejected by

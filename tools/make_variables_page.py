@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write docs/variables.md from the argument specs of the roles, so that the page says what the roles check."""
+"""Write docs/variables.md from the argument specs of the roles, so that the page has what the roles check."""
 
 from __future__ import annotations
 
@@ -12,16 +12,30 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs/variables.md"
-# In the order in which site.yml comes to them.
+# In the order of site.yml.
 ROLES = ("mesh", "kvm_guard", "kernel_network", "observability", "haproxy", "sidecar", "rollout")
 HEAD = """# Variables
 
-Every variable of every role, as its argument spec has it (`ansible-doc -t role -r roles NAME` prints the same). Set
-them in `group_vars/all/` for the fleet, for a group or a host where that makes sense, or with `-e` for one run. What
-describes the mesh itself, `mesh_networks`, `mesh_services` and the variables of hosts, is in
-[services.md](services.md).
+Every variable of every role, from its argument spec (`ansible-doc -t role -r roles NAME` prints the same), and the
+variables of the playbooks. Set them in `group_vars/all/`, for a group or a host, or with `-e` for one run.
+The mesh itself, `mesh_networks`, `mesh_services` and the variables of hosts (`mesh_…`, `kvm_hypervisor`,
+`sidecar_dialect`, `sidecar_maxconn`, `sidecar_hard_stop_after`), is in [inventory.md](inventory.md).
 
 `tools/make_variables_page.py` writes this page; a test compares them.
+
+## Playbooks
+
+| variable | default | meaning |
+|---|---|---|
+| `mesh_hosts` | `all` | The hosts to work on, a pattern. `--limit` narrows it. |
+| `mesh_allow_shrink` | `[]` | Services whose pools may shrink below their `min_ready`. The same for all hosts. |
+| `backend` |  | The host that `drain-backend.yml`, `restore-backend.yml` and `find-consumers.yml` work on; required. |
+| `drain_wait` | `60` | Seconds that `drain-backend.yml` waits for sessions to end. |
+| `drain_force` | `false` | `true`: `drain-backend.yml` sets maintenance even if sessions are still open. |
+| `restore_wait` | `60` | Seconds that `restore-backend.yml` waits for a health check. |
+| `rollback_generation` |  | The generation to which `roll-back.yml` rolls back. If left out, the previous one. |
+| `rolling_restart_units` |  | Units that `rolling-restart.yml` restarts in addition to the sidecar, one or a list. |
+| `rolling_restart_wait` | `60` | Seconds that `rolling-restart.yml` waits for sessions to end. |
 """
 
 

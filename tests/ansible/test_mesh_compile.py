@@ -1,5 +1,4 @@
-"""mesh_compile as Ansible runs it: what it refuses, what it warns of, what it writes and where, and that it writes
-nothing when it refuses."""
+"""mesh_compile run by Ansible: mistakes, warnings, the files of a build, and no files after a mistake."""
 
 from __future__ import annotations
 
@@ -25,7 +24,7 @@ all:
     app: {{hosts: {{app1: {{ansible_host: 10.20.0.1, mesh_state: {state}}}}}}}
 """
 
-# Compile, let another run publish another mesh, then keep what this run has.
+# Compile, let another run publish another mesh, then copy the build of this run.
 PLAYBOOK = """
 - hosts: localhost
   connection: local
@@ -35,9 +34,9 @@ PLAYBOOK = """
       register: mesh_compiled
     - ansible.builtin.command: ansible localhost -i other.yml -m mesh_compile -a build_dir=build
       check_mode: false
-    - ansible.builtin.command: cp -r {{ mesh_compiled.run_dir }} seen
+    - ansible.builtin.command: cp -r {{ mesh_compiled.run_dir }} own
       check_mode: false
-    - ansible.builtin.copy: {content: "{{ mesh_compiled | to_json }}", dest: "{{ playbook_dir }}/said.json"}
+    - ansible.builtin.copy: {content: "{{ mesh_compiled | to_json }}", dest: "{{ playbook_dir }}/result.json"}
       check_mode: false
 """
 
@@ -58,16 +57,16 @@ def ansible(project, *command):
 
 def compiled(project, line="option tcpka", state="ready", *arguments):
     (project / "inventory.yml").write_text(INVENTORY.format(line=line, state=state))
-    words = ["ansible", "localhost", "-i", "inventory.yml", "-m", "mesh_compile", "-a", "build_dir=build"]
-    return ansible(project, *words, *arguments)
+    command = ["ansible", "localhost", "-i", "inventory.yml", "-m", "mesh_compile", "-a", "build_dir=build"]
+    return ansible(project, *command, *arguments)
 
 
 def files(directory):
-    """Each file's text and when it was written."""
+    """Return the text and the time of each file."""
     return {path: (path.read_text(), path.stat().st_mtime_ns) for path in directory.rglob("*.*")}
 
 
-def test_a_line_that_a_later_release_rejects_is_said_once_and_written(project):
+def test_a_line_that_a_later_release_rejects_is_one_warning(project):
     code, output = compiled(project, "reqdel ^X")
     assert code == 0, output
     assert output.count("[WARNING]: mesh_services.app.extra[0]: 'reqdel ^X'") == 1
@@ -78,12 +77,12 @@ def test_a_line_that_a_later_release_rejects_is_said_once_and_written(project):
 def test_a_line_that_the_dialect_rejects_is_a_mistake_and_nothing_is_written(project):
     code, output = compiled(project, "http-reuse safe")
     assert code != 0
-    assert "mesh_services.app.extra[0]: 'http-reuse safe' is not in the language of sidecar_dialect 1.4" in output
+    assert "mesh_services.app.extra[0]: 'http-reuse safe' is not allowed with sidecar_dialect 1.4" in output
     assert "inventory.yml:6:" in output
     assert not (project / "build").exists()
 
 
-def test_a_text_that_is_not_the_model_is_a_bug_and_nothing_is_written(project):
+def test_a_text_that_differs_from_the_model_is_a_bug_and_nothing_is_written(project):
     template = project / "roles/mesh/templates/haproxy.cfg.j2"
     template.write_text(template.read_text().replace("    balance", "    bind 0.0.0.0:6666\n    balance"))
     code, output = compiled(project)
@@ -93,7 +92,7 @@ def test_a_text_that_is_not_the_model_is_a_bug_and_nothing_is_written(project):
     assert not (project / "build").exists()
 
 
-def test_a_pool_may_go_out_of_service_when_it_is_named(project):
+def test_a_pool_without_a_ready_host_is_allowed_by_mesh_allow_shrink(project):
     code, output = compiled(project, state="drain")
     assert code != 0
     assert "name app in mesh_allow_shrink" in output
@@ -101,7 +100,7 @@ def test_a_pool_may_go_out_of_service_when_it_is_named(project):
     assert code == 0, output
 
 
-def test_check_mode_says_what_it_would_write_and_leaves_what_is_published(project):
+def test_check_mode_reports_a_change_and_publishes_nothing(project):
     code, output = compiled(project, "option tcpka", "ready", "--check")
     assert (code, "CHANGED" in output, (project / "build").exists()) == (0, True, False), output
     assert compiled(project)[0] == 0
@@ -112,19 +111,19 @@ def test_check_mode_says_what_it_would_write_and_leaves_what_is_published(projec
 
 
 @pytest.mark.parametrize("mode", [[], ["--check"]])
-def test_a_run_has_a_build_of_its_own_whatever_others_publish_meanwhile(project, mode):
+def test_a_run_keeps_its_own_build_when_another_run_publishes(project, mode):
     (project / "playbook.yml").write_text(PLAYBOOK)
     for name, line in (("inventory.yml", "option tcpka"), ("other.yml", "option tcplog")):
         (project / name).write_text(INVENTORY.format(line=line, state="ready"))
     code, output = ansible(project, "ansible-playbook", "-i", "inventory.yml", "playbook.yml", *mode)
     assert code == 0, output
-    said = json.loads((project / "said.json").read_text())
+    result = json.loads((project / "result.json").read_text())
     for host in ("web1", "web2"):
-        own, published = ((project / place / host / "haproxy.cfg").read_text() for place in ("seen", "build"))
-        assert name_text(own) == (own, said["generations"][host])
+        own, published = ((project / place / host / "haproxy.cfg").read_text() for place in ("own", "build"))
+        assert name_text(own) == (own, result["generations"][host])
         assert ("tcpka" in own, "tcplog" in published, generation(own) == generation(published)) == (True, True, False)
-    for place, source in (("seen", "inventory.yml"), ("build", "other.yml")):
+    for place, source in (("own", "inventory.yml"), ("build", "other.yml")):
         assert json.loads((project / place / "mesh.json").read_text())["inventory"] == [str(project / source)]
-    assert said["build_dir"] == str(project / "build")
-    assert re.search(r"/ansible-local-[^/]+/mesh$", said["run_dir"])
-    assert not Path(said["run_dir"]).exists()  # it went with its run
+    assert result["build_dir"] == str(project / "build")
+    assert re.search(r"/ansible-local-[^/]+/mesh$", result["run_dir"])
+    assert not Path(result["run_dir"]).exists()  # Ansible removed it after the run

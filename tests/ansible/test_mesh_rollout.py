@@ -1,4 +1,4 @@
-"""mesh_rollout as Ansible runs it: what it reads of build and inventory, and how it fails."""
+"""mesh_rollout run by Ansible: what it reads of the build and the inventory, and its errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ INVENTORY = """
 all:
   hosts:
     web1: {kvm_hypervisor: kvm1}
-    app1: {kvm_hypervisor: "kvm{{ 1 + 1 }}", sidecar_applied: {rolled_back: true}}
+    app1: {kvm_hypervisor: "kvm{{ 1 + 1 }}"}
     app2: {kvm_hypervisor: kvm2}
     other: {}
 """
@@ -29,7 +29,7 @@ PLAN = {"waves": [["web1"], ["app1"], ["app2"]]}
 
 @pytest.fixture
 def rollout(tmp_path):
-    """Run one step; its result."""
+    """Return a function that runs one step and returns its result."""
     for part in ("action_plugins", "library", "module_utils"):
         shutil.copytree(ROOT / part, tmp_path / part)
     shutil.copy(ROOT / "ansible.cfg", tmp_path)
@@ -38,13 +38,13 @@ def rollout(tmp_path):
     (tmp_path / "build/mesh.json").write_text(json.dumps({**INDEX, "inventory": [str(tmp_path / "inventory.yml")]}))
 
     def step(**arguments):
-        given = json.dumps({"build_dir": str(tmp_path / "build"), **arguments})
-        command = ["ansible", "localhost", "-i", "inventory.yml", "-m", "mesh_rollout", "-a", given]
+        options = json.dumps({"build_dir": str(tmp_path / "build"), **arguments})
+        command = ["ansible", "localhost", "-i", "inventory.yml", "-m", "mesh_rollout", "-a", options]
         environment = {**os.environ, "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
         environment |= {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "true"}
         run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-        said = json.loads(run.stdout[run.stdout.index("{") :])
-        return said["plays"][0]["tasks"][0]["hosts"]["localhost"]
+        output = json.loads(run.stdout[run.stdout.index("{") :])
+        return output["plays"][0]["tasks"][0]["hosts"]["localhost"]
 
     yield step
 
@@ -54,25 +54,25 @@ def answer(status):
     return {"item": "web1", "servers": [*servers, {"pool": "app", "server": "app2", "status": status, "weight": 100}]}
 
 
-def test_hosts_are_planned_in_inventory_order_by_the_hypervisors_that_the_inventory_says(rollout):
+def test_hosts_are_planned_in_inventory_order_by_their_hypervisors(rollout):
     result = rollout(step="plan", hosts=ALL, answers=[answer("UP")], growth="unlimited")
     assert result["waves"] == [["web1"], ["app1"], ["app2"], ["other"]]
     assert (result["hosts"], result["serial"]) == (["web1", "app1", "app2", "other"], [1, 1, 1, 1])
     assert (result["unseen"], result["changed"]) == ([], False)
 
 
-def test_what_nobody_could_tell_is_reported(rollout):
+def test_services_without_an_answer_are_reported(rollout):
     result = rollout(step="plan", hosts=ALL, answers=[{"item": "web1", "unreachable": True}])
     assert result["unseen"] == ["app"]
-    assert result["warnings"] == ["Nobody could be asked about app: all of their backends count as up."]
+    assert result["warnings"] == ["No consumer answered for app: all of their backends count as up."]
 
 
 @pytest.mark.parametrize(
-    ("step", "content", "says"),
+    ("step", "content", "message"),
     [
         ("ask", None, "There is no build in {build}."),
-        ("plan", {}, "{build}/mesh.json is damaged, or an earlier release wrote it."),
-        ("end", INDEX, "{build}/mesh.json is damaged, or an earlier release wrote it."),
+        ("plan", {}, "{build}/mesh.json is damaged or was written by an earlier release."),
+        ("end", INDEX, "{build}/mesh.json is damaged or was written by an earlier release."),
         (
             "plan",
             {**INDEX, "inventory": ["/srv/other.yml"]},
@@ -80,68 +80,68 @@ def test_what_nobody_could_tell_is_reported(rollout):
         ),
     ],
 )
-def test_without_a_build_of_this_inventory_nothing_is_planned_and_the_way_out_is_said(
-    rollout, tmp_path, step, content, says
-):
+def test_without_a_build_of_this_inventory_a_step_fails_with_advice(rollout, tmp_path, step, content, message):
     if content is None:
         (tmp_path / "build/mesh.json").unlink()
     else:
         (tmp_path / "build/mesh.json").write_text(json.dumps(content))
     result = rollout(step=step, hosts=ALL)
     assert result["failed"] is True
-    assert result["msg"].startswith(says.format(build=tmp_path / "build", inventory=tmp_path / "inventory.yml"))
+    assert result["msg"].startswith(message.format(build=tmp_path / "build", inventory=tmp_path / "inventory.yml"))
     assert f"ansible-playbook -i {tmp_path}/inventory.yml playbooks/compile-mesh.yml" in result["msg"]
     assert "-b -m haproxy_apply -a generation=previous" in result["msg"]
 
 
-def test_a_stop_needs_no_build_to_say_how_to_go_on(rollout, tmp_path):
+def test_a_stop_needs_no_build(rollout, tmp_path):
     (tmp_path / "build/mesh.json").unlink()
     assert "-e rollout_from=app1" in rollout(step="stop", hosts=["app1"], plan=PLAN, done=["web1"])["msg"]
 
 
-def test_what_stands_in_the_way_of_a_plan_is_said(rollout):
+def test_a_plan_that_is_not_possible_fails_with_the_reasons(rollout):
     result = rollout(step="plan", hosts=["app1"], answers=[answer("DOWN")])
     assert result["failed"] is True
-    assert result["msg"].startswith("pool app: members 2, down 1 (app2), min_ready 0.5 keeps 1 up, so 0 may be taken")
+    assert result["msg"].startswith("pool app cannot spare app1: members 2, down 1 (app2), min_ready 0.5 requires 1 up")
     assert rollout(step="plan", hosts=["app1"], growth=0)["msg"].startswith("rollout_growth: 0 is not allowed")
     allowed = rollout(step="plan", hosts=["app1"], answers=[answer("DOWN")], allow_shrink=["app"])
     assert allowed["waves"] == [["app1"]]
 
 
-def test_who_is_asked_about_a_wave(rollout):
+def test_a_wave_has_witnesses_and_sidecars(rollout):
     result = rollout(step="ask", hosts=["app1"])
     assert (result["witnesses"], result["sidecars"], result["told"]) == ({"app1": ["web1"]}, [], [])
     result = rollout(step="ask", hosts=["web1"], plan=PLAN)
     assert (result["hosts"], result["sidecars"]) == (["web1"], ["web1"])
-    assert result["told"][:2] == ["Wave 1 of 3: web1 (kvm1).", "Done: none. After it: 2 hosts."]
+    assert result["told"][:2] == ["Wave 1 of 3: web1 (kvm1).", "Done: none. Remaining after this wave: 2 hosts."]
 
 
-def test_a_wave_is_not_begun_before_the_earlier_ones_have_ended(rollout):
+def test_a_wave_is_not_started_before_the_earlier_ones_have_ended(rollout):
     result = rollout(step="ask", hosts=["app2"], plan=PLAN, done=["web1"])
     assert result["failed"] is True
-    assert result["msg"].startswith("Wave 3 is not begun: an earlier one did not end on app1.")
+    assert result["msg"].startswith("Wave 3 was not started: an earlier wave did not end on app1.")
     assert result["hosts"] == ["app2"]
     assert "failed" not in rollout(step="ask", hosts=["app2"], plan=PLAN, done=["web1", "app1"])
 
 
-def test_a_wave_begins_only_when_its_pools_can_spare_it_and_ends_only_when_all_is_up_again(rollout):
+def test_a_wave_starts_if_its_pools_can_spare_it_and_ends_if_all_servers_are_up(rollout):
     begun = rollout(step="begin", hosts=["app1"], answers=[answer("UP")])
     assert begun["up"] == {"web1": ["app/app1"]}
     assert begun["drains"] == {"app1": [{"host": "web1", "backends": ["app1"], "pools": []}]}
     result = rollout(step="begin", hosts=["app1"], answers=[answer("DOWN")])
-    assert result["msg"].startswith("This wave may not be taken now, and nothing in it was touched.\npool app: ")
+    assert result["msg"].startswith(
+        "This wave cannot start now; none of its hosts was changed.\npool app cannot spare app1: "
+    )
     begun = rollout(step="begin", hosts=["app2"], answers=[answer("UP")])
     assert "failed" not in rollout(step="end", hosts=["app2"], before=begun["seen"], answers=[answer("UP")])
     result = rollout(step="end", hosts=["app2"], before=begun["seen"], answers=[answer("DOWN")])
     assert result["msg"] == (
-        "The fleet does not see this wave as it was before.\n"
-        "app/app2 was up, and is not seen up now: web1 DOWN; look at app2"
+        "Servers that were up before this wave are not up after it.\n"
+        "app/app2 was up before this wave, and is not up now: web1 DOWN; check app2"
     )
 
 
-def test_a_stop_fails_and_says_how_to_go_on(rollout):
-    result = rollout(step="stop", hosts=["app1"], plan=PLAN, done=["web1"])
+def test_a_stop_fails_with_a_summary_and_how_to_resume(rollout):
+    result = rollout(step="stop", hosts=["app1"], plan=PLAN, done=["web1"], undone=["app1"])
     assert result["failed"] is True
     assert "Done: web1." in result["msg"]
-    assert "Put back to what ran before: app1." in result["msg"]
+    assert "Rolled back: app1." in result["msg"]
     assert "-e rollout_from=app1" in result["msg"]

@@ -1,4 +1,4 @@
-"""Role rollout around a task that may fail: which hosts are taken, in which order, and what is said when it stops."""
+"""Role rollout around a task that may fail: the hosts that are taken, their order, and the message of a stop."""
 
 from __future__ import annotations
 
@@ -39,14 +39,19 @@ PLAYBOOK = """
   serial: "{{ hostvars['localhost']['rollout_plan']['serial'] | default([1]) }}"
   any_errors_fatal: true
   gather_facts: false
+  vars:
+    rollout_change: [{role: taker}]
+    rollout_undo: [{role: taker, tasks: undo}]
   tasks:
-    - block:
-        - ansible.builtin.import_role: {name: rollout, tasks_from: before}
-        - ansible.builtin.command: "{{ take | default('true') }}"
-        - ansible.builtin.import_role: {name: rollout, tasks_from: after}
-      rescue:
-        - ansible.builtin.import_role: {name: rollout, tasks_from: stop}
+    - ansible.builtin.import_role: {name: rollout, tasks_from: wave}
 """
+TAKER = {
+    "main": [{"ansible.builtin.command": "{{ take | default('true') }}"}],
+    "undo": [
+        {"ansible.builtin.command": "{{ untake | default('true') }}", "changed_when": False},
+        {"ansible.builtin.group_by": {"key": "rollout_undone"}, "changed_when": False},
+    ],
+}
 GONE = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
 FAILS_ON_C = {"take": "test {{ inventory_hostname }} != c"}
 
@@ -57,24 +62,28 @@ def mesh_of(inventory, **parts):
 
 @pytest.fixture
 def roll(tmp_path):
-    """Run it: exit code, the waves as they were announced, the hosts that were taken, and all that was printed."""
+    """Return a function that runs the playbook and returns its exit code, the announced waves, the changed hosts, and
+    the output."""
 
     def run(*arguments, hosts=None, index=None, **variables):
         inventory = json.loads(json.dumps(INVENTORY))
-        for host, more in (hosts or {}).items():
-            inventory["all"]["hosts"][host].update(more)
+        for host, variables_of_host in (hosts or {}).items():
+            inventory["all"]["hosts"][host].update(variables_of_host)
         (tmp_path / "inventory.yml").write_text(yaml.safe_dump(inventory))
         (tmp_path / "playbook.yml").write_text(PLAYBOOK)
+        (tmp_path / "roles/taker/tasks").mkdir(parents=True, exist_ok=True)
+        for name, tasks in TAKER.items():
+            (tmp_path / f"roles/taker/tasks/{name}.yml").write_text(yaml.safe_dump(tasks))
         (tmp_path / "mesh.json").write_text(mesh_of(tmp_path / "inventory.yml", **(index or {})))
-        given = json.dumps({"mesh_build_dir": str(tmp_path), **variables})
-        command = ["ansible-playbook", "-i", "inventory.yml", "playbook.yml", "-e", given, *arguments]
+        extra_vars = json.dumps({"mesh_build_dir": str(tmp_path), **variables})
+        command = ["ansible-playbook", "-i", "inventory.yml", "playbook.yml", "-e", extra_vars, *arguments]
         environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
-        done = subprocess.run(
+        result = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
         )
-        waves = [one.split(", ") for one in re.findall(r"Wave \d+ of \d+: ([a-f, ]+) \(", done.stdout)]
-        taken = re.findall(r"^(\w)\s+: ok=\d+ +changed=1", done.stdout, re.MULTILINE)
-        return done.returncode, waves, "".join(taken), done.stdout + done.stderr
+        waves = [names.split(", ") for names in re.findall(r"Wave \d+ of \d+: ([a-f, ]+) \(", result.stdout)]
+        taken = re.findall(r"^(\w)\s+: ok=\d+ +changed=1", result.stdout, re.MULTILINE)
+        return result.returncode, waves, "".join(taken), result.stdout + result.stderr
 
     return run
 
@@ -84,12 +93,12 @@ def test_all_waves_are_taken_in_the_order_of_the_plan(roll):
     assert (code, waves, taken) == (0, WAVES, "abcdef"), output
 
 
-def test_limit_and_a_beginning_narrow_the_waves(roll):
+def test_limit_and_rollout_from_narrow_the_waves(roll):
     assert roll("--limit", "c,b,f")[:3] == (0, [["b"], ["c"], ["f"]], "bcf")
     assert roll(rollout_from="e")[:3] == (0, [["e"], ["f"]], "ef")
     code, waves, _, output = roll(rollout_from="x")
     assert (code != 0, waves) == (True, [])
-    assert "rollout_from: x is not to be rolled, only a, b, c, d, e, f" in output
+    assert "rollout_from: x is not in this rollout, which has a, b, c, d, e, f" in output
 
 
 def test_a_host_that_failed_before_is_left_out_and_the_others_are_rolled(roll):
@@ -102,38 +111,44 @@ def test_check_mode_announces_all_waves(roll):
     assert roll("--check", "-e", "rollout_pause=true")[:2] == (0, WAVES)
 
 
-def test_a_host_that_fails_ends_the_rollout_with_what_was_done_and_what_was_not(roll):
+def test_a_host_that_fails_ends_the_rollout_with_a_summary(roll):
     code, waves, taken, output = roll(**FAILS_ON_C)
     assert (code, waves) == (2, WAVES[:2]), output
     assert set(taken) <= {"a", "b"}
-    said = [
+    summary = [
         "The rollout stopped in wave 2 of 4; the reason is above.",
         "Done: a.",
-        "In this wave: b, c. Put back to what ran before: none.",
+        "In this wave: b, c. Rolled back: b, c.",
         "Not touched: d, e, f.",
-        "To go on after a stop: the same command; with -e rollout_from=b it begins there.",
+        "To resume after a stop, run the same command; with -e rollout_from=b it starts at that host.",
     ]
-    assert "\n".join(said) in re.sub(r"\n +", "\n", output), output
+    assert "\n".join(summary) in re.sub(r"\n +", "\n", output), output
 
 
 @pytest.mark.parametrize(("host", "begun"), [("a", 1), ("c", 2), ("f", 4)])
 def test_a_host_that_becomes_unreachable_ends_the_rollout(roll, host, begun):
-    """Ansible itself would go on with the next wave: any_errors_fatal does not see it behind a rescue."""
+    """Ansible alone would start the next wave: any_errors_fatal ignores an unreachable host in a block with rescue."""
     code, waves, taken, output = roll(hosts={host: GONE})
     assert code != 0
     assert waves == WAVES[:begun], output
     assert set(taken) <= set("".join(map("".join, WAVES[:begun]))) - {host}
     if begun < len(WAVES):
-        assert f"Wave {begun + 1} is not begun: an earlier one did not end on" in output
+        assert f"Wave {begun + 1} was not started: an earlier wave did not end on" in output
 
 
-def test_who_cannot_be_asked_whether_to_go_on_takes_no_wave(roll):
+def test_a_change_that_cannot_be_undone_stops_the_rollout_all_the_same(roll):
+    code, waves, _, output = roll(untake="false", **FAILS_ON_C)
+    assert (code, waves) == (2, WAVES[:2]), output
+    assert "In this wave: b, c. Rolled back: none." in output
+
+
+def test_without_a_terminal_for_the_prompt_no_wave_starts(roll):
     code, waves, taken, output = roll("-e", "rollout_pause=true")
     assert (code, waves, taken) == (2, WAVES[:1], ""), output
-    assert "Nobody typed yes, so this wave was not begun" in output
+    assert "This wave was not started, because it was not confirmed with yes" in output
 
 
-def test_a_witness_that_is_unreachable_has_no_vote_and_ends_nothing(roll):
+def test_an_unreachable_witness_has_no_vote_and_does_not_end_the_rollout(roll):
     index = {
         "services": {"app": {"pool": "app", "min_ready": 0.5}},
         "pools": {"app": [{"name": "a"}, {"name": "b"}]},
@@ -141,28 +156,28 @@ def test_a_witness_that_is_unreachable_has_no_vote_and_ends_nothing(roll):
     }
     code, waves, taken, output = roll("--limit", "a,b", index=index, hosts={"f": GONE})
     assert (code, waves, taken) == (0, [["a"], ["b"]], "ab"), output
-    assert "Nobody could be asked about app: all of their backends count as up." in " ".join(output.split())
+    assert "No consumer answered for app: all of their backends count as up." in " ".join(output.split())
 
 
 @pytest.mark.parametrize(("typed", "code", "begun"), [("yes", 0, WAVES), ("no", 2, WAVES[:1])])
-def test_at_a_terminal_only_yes_goes_on(roll, tmp_path, typed, code, begun):
+def test_only_yes_at_a_terminal_starts_the_next_wave(roll, tmp_path, typed, code, begun):
     roll("--syntax-check")  # writes what is run here
     command = ["ansible-playbook", "-i", "inventory.yml", "playbook.yml", "-e", "rollout_pause=true"]
     command += ["-e", f"mesh_build_dir={tmp_path}"]
-    ended, said = at_terminal(command, tmp_path, "Type yes to go on", typed)
-    waves = re.findall(r"Wave \d+ of \d+: ([a-f, ]+) \(", said)
-    assert (ended, [one.split(", ") for one in waves]) == (code, begun), said
+    ended, output = at_terminal(command, tmp_path, "Type yes to continue", typed)
+    waves = re.findall(r"Wave \d+ of \d+: ([a-f, ]+) \(", output)
+    assert (ended, [names.split(", ") for names in waves]) == (code, begun), output
 
 
 @pytest.mark.parametrize("published", [mesh_of("/srv/other"), "half of it"])
-def test_what_is_published_meanwhile_does_not_change_the_plan(roll, tmp_path, published):
+def test_a_build_that_another_run_publishes_does_not_change_the_plan(roll, tmp_path, published):
     publish = f"printf %s {shlex.quote(published)} >{tmp_path}/mesh.json"
     code, waves, taken, output = roll("--limit", "a,b", take=f"sh -c {shlex.quote(publish)}")
     assert (code, waves, taken) == (0, [["a"], ["b"]], "ab"), output
     assert (tmp_path / "mesh.json").read_text() == published
 
 
-def test_another_inventory_s_build_ends_it_before_the_first_wave(roll, tmp_path):
+def test_the_build_of_another_inventory_ends_the_rollout_before_the_first_wave(roll, tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other/mesh.json").write_text(mesh_of("/srv/other"))
     code, waves, taken, output = roll(mesh_build_dir=str(tmp_path / "other"))

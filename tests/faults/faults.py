@@ -57,14 +57,14 @@ def fill(host: str, directory: str) -> None:
     )
 
 
-@fault(says="No space left on device.*as they were")
+@fault(says="No space left on device.*are unchanged")
 def disk_full(host):
     fill(host, "/etc/haproxy")
     yield
     shell(host, "umount /etc/haproxy")
 
 
-@fault(says="No space left on device.*as they were")
+@fault(says="No space left on device.*are unchanged")
 def records_full(host):
     fill(host, "/run/hamesh")
     yield
@@ -78,7 +78,7 @@ def tmp_full(host):
     shell(host, "umount /tmp")
 
 
-@fault(says="Read-only file system.*as they were")
+@fault(says="Read-only file system.*are unchanged")
 def directory_read_only(host):
     shell(host, "mount --bind /etc/haproxy /etc/haproxy && mount -o remount,ro,bind /etc/haproxy")
     yield
@@ -88,7 +88,7 @@ def directory_read_only(host):
 # --- the binary
 
 
-@fault(says="/usr/sbin/haproxy is not installed.*role haproxy does.*run this again")
+@fault(says="/usr/sbin/haproxy is not installed.*role haproxy.*run this again")
 def binary_missing(host):
     shell(host, f"mv {BINARY} {BINARY}.away")
     yield
@@ -104,17 +104,17 @@ def replace_binary(host: str, does: str) -> Iterator[None]:
     shell(host, f"mv -f {BINARY}.real {BINARY}")
 
 
-@fault(says="did not end within 3 s", timeout=3)
+@fault(says="timed out after 3 s", timeout=3)
 def binary_hangs_when_it_checks(host):
     yield from replace_binary(host, 'case "$*" in *-c*) exec sleep 600;; esac; exec $real "$@"')
 
 
-@fault(says="no HAProxy that runs|did not end within", timeout=3)
+@fault(says="does not print a version of HAProxy|timed out after", timeout=3)
 def binary_hangs(host):
     yield from replace_binary(host, "exec sleep 600")
 
 
-@fault(says="NOBODY SERVES.*systemctl status", costs=True, timeout=3)
+@fault(says="HAPROXY IS NOT SERVING.*systemctl status", costs=True, timeout=3)
 def binary_checks_and_does_not_start(host):
     yield from replace_binary(host, 'case "$*" in *-c*|-v) exec $real "$@";; esac; exit 1')
 
@@ -123,7 +123,7 @@ def binary_checks_and_does_not_start(host):
 
 
 @fault(
-    says=r"127.0.0.1:9999 is in use by python3 \(pid \d+\).*choose another port",
+    says=r"127.0.0.1:9999: address already in use by python3 \(pid \d+\).*choose another port",
     extra="\nlisten more\n    mode tcp\n    bind 127.0.0.1:9999\n",
 )
 def port_taken(host):
@@ -149,23 +149,23 @@ def drop_in(host: str, reload: str) -> Iterator[None]:
     shell(host, f"rm {DROP_IN}; systemctl daemon-reload")
 
 
-@fault(says="did not come up.*back on disk and serves")
+@fault(says="did not come up.*restored and is serving")
 def reload_fails(host):
     yield from drop_in(host, "[Service]\nExecReload=\nExecReload=/bin/false\n")
 
 
-@fault(says="did not end within 3 s.*back on disk and serves", timeout=3)
+@fault(says="timed out after 3 s.*restored and is serving", timeout=3)
 def reload_hangs(host):
     yield from drop_in(host, "[Service]\nExecReload=\nExecReload=/bin/sleep 61\n")
     shell(host, "pkill -f '^/bin/sleep 61'")
 
 
-@fault(says="still answers|the process runs .*back on disk and serves", timeout=3)
+@fault(says="still answers|the process runs .*restored and is serving", timeout=3)
 def reload_does_nothing(host):
     yield from drop_in(host, "[Service]\nExecReload=\nExecReload=/bin/true\n")
 
 
-@fault(says="did not come up.*back on disk and serves", costs=True)
+@fault(says="did not come up.*restored and is serving", costs=True)
 def reload_kills_the_process(host):
     yield from drop_in(host, "[Service]\nExecReload=\nExecReload=/bin/sh -c 'kill -KILL $MAINPID; sleep 2'\n")
 
@@ -184,7 +184,7 @@ def unit_in_failed_state(host):
     yield
 
 
-@fault(says="Systemd has no haproxy.service to start.*unmask it")
+@fault(says="Systemd cannot start haproxy.service.*unmask the unit")
 def unit_masked(host):
     shell(host, "systemctl mask --runtime --quiet haproxy")
     yield
@@ -275,13 +275,13 @@ def file_is_no_text(host):
     yield from edit(host, "head -c 3000 /dev/urandom >{}")
 
 
-@fault(says="did not come up.*back on disk and serves")
+@fault(says="did not come up.*restored and is serving")
 def truncated_to_half_and_reload_fails(host):
     shell(host, f"truncate -s $(($(stat -c %s {FILE}) / 2)) {FILE}")
     yield from reload_fails(host)
 
 
-@fault(says="did not come up.*back on disk and serves")
+@fault(says="did not come up.*restored and is serving")
 def edited_under_the_same_generation_and_reload_fails(host):
     shell(host, f"sed -i 's/retries 3/retries 9/' {FILE}")
     yield from reload_fails(host)

@@ -9,9 +9,9 @@ import contextlib
 import re
 
 import pytest
-from conftest import trial
 from consumers import HOSTS, Generation, apply, assert_runs, converge, everywhere
 from faults import FAULTS
+from trials import trial
 
 
 @contextlib.contextmanager

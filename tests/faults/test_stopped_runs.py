@@ -17,7 +17,6 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import TABLE, Row, trial
 from consumers import (
     ALL,
     HOSTS,
@@ -35,6 +34,7 @@ from consumers import (
     weigh,
 )
 from lab import LONG, ad_hoc, reboot, start
+from trials import TABLE, Row, trial
 
 KILLED = 128 + signal.SIGKILL
 CLOSED = "\nlisten closed\n    mode tcp\n    disabled\n    bind 127.0.0.1:9999\n"  # runs, and its proof fails
@@ -174,7 +174,7 @@ def test_a_run_killed_anywhere_after_one_that_had_reloaded_is_mended_by_the_next
     stop_at(reloaded)
     apply(new, *STOPPABLE)
     again = record(new)
-    changes = {host: [point for point in names if "_change" in point] for host, names in again.items()}
+    changes = {host: [point for point in names if "execute:" in point] for host, names in again.items()}
     sweep.name = "killed again"
     sweep.run(spread(changes), earlier=reloaded)
     assert not sweep.problems, "\n".join(sweep.problems)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import GUEST, TABLE, TOLD, Row, guest_says, live_keys
+from guest import GUEST, TABLE, TOLD, Row, guest_says, live_keys
 from kernel_keys import PROFILE, accounted, in_force
 from lab import ROOT, ask, mesh, playbook, services_of, shell
 

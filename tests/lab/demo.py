@@ -1,4 +1,4 @@
-"""`make demo`: boot the lab, roll out the mesh on it as any user would, and show who answers whom."""
+"""`make demo`: boot the lab, roll out the mesh on it as any user would, and show which backends answer."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def show() -> int:
     """Print which backend answered for each service, from every consumer; count the pairs that were wrong."""
     index = mesh()
     wrong = 0
-    print(f"{'consumer':<9} {'service':<15} {'127.0.0.1':>9}  who answered {REQUESTS} requests")
+    print(f"{'consumer':<9} {'service':<15} {'127.0.0.1':>9}  backends that answered {REQUESTS} requests")
     for host, services in ask_all(index, REQUESTS).items():
         for service, answers in sorted(services.items()):
             who = [f"{answer.partition('@')[2] or answer} {count}" for answer, count in sorted(answers.items())]
@@ -56,7 +56,7 @@ def main() -> int:
     for title, name in STEPS:
         print(f"\n### {title}\n", flush=True)
         changed += play(name)
-    print("\n### Who answers whom, each through its own sidecar\n", flush=True)
+    print("\n### Backends that answer, through the sidecar of each consumer\n", flush=True)
     wrong = show()
     was = f"{changed} changes were made" if changed else "All was in place already, nothing was changed"
     print(f"\n{was}; it took {time.monotonic() - started:.0f} s. The lab stays up: try")

@@ -102,8 +102,8 @@ def test_what_would_leave_too_few_is_refused_and_touches_no_consumer(index):
         assert refused.changed == set()
         for host in ("web1", "web2", "media1", "media2"):
             message = refused.result(host)["msg"]
-            assert "ool user_profile has 2 servers, 1 of them up, and its min_ready of 0.5 asks for 1, but 0" in message
-            assert "bring up user2, or name the pool in allow_shrink" in message
+            assert "ool user_profile has 1 of 2 servers up and would have 0 without user1" in message
+            assert "bring up user2, or add the pool to allow_shrink" in message
         assert states(index, "user1") == before
     finally:
         shell("user2", "systemctl start nginx")
@@ -134,7 +134,7 @@ def test_one_consumer_that_fails_leaves_all_as_they_were(index):
             failed = playbook(DRAIN, "-e", "backend=data1", "-e", "drain_wait=2")
         assert failed.code != 0
         assert "Server page_cache/data1 still has sessions after 2 s (open 2, queued 0)" in failed.output
-        assert "data1 was not taken out, and this sidecar has it again as it was" in failed.result("web1")["msg"]
+        assert "data1 was not drained; its previous state was restored on this sidecar" in failed.result("web1")["msg"]
         assert states(index, "data1") == before
     finally:
         module(*by_hand[0], state="ready", **by_hand[1])
@@ -143,8 +143,8 @@ def test_one_consumer_that_fails_leaves_all_as_they_were(index):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "Say which backend: -e backend=HOST"),
-        (["-e", "backend=nobody"], "backend=nobody is no host of this inventory"),
+        ([], "backend is not set; use -e backend=HOST"),
+        (["-e", "backend=nobody"], "backend=nobody is not a host of this inventory"),
         (["-e", "backend=web1"], "backend=web1 serves no pool of the mesh"),
     ],
 )

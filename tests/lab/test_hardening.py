@@ -7,7 +7,7 @@ import re
 import shlex
 
 from lab import ask, module, playbook, services_of, shell
-from test_apply import FILE, HOSTS, WAYS, compiled, everywhere, name_of, named, nothing_changes, once, running
+from sidecars import FILE, HOSTS, WAYS, compiled, everywhere, name_of, named, nothing_changes, once, running
 
 DROP_IN = "/etc/systemd/system/haproxy.service.d/60-hamesh.conf"
 ROLLOUT = "playbooks/deploy-sidecars.yml"

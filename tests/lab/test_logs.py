@@ -9,7 +9,7 @@ import uuid
 
 import pytest
 from lab import hosts, playbook, shell
-from test_apply import HOSTS, everywhere
+from sidecars import HOSTS, everywhere
 
 ROLE = "playbooks/keep-logs.yml"
 LOG = "/var/log/haproxy.log"

@@ -7,7 +7,7 @@ import re
 import time
 
 from lab import module, shell
-from test_apply import WAYS, compiled, everywhere, generation, named, nothing_changes, once, other
+from sidecars import WAYS, compiled, everywhere, generation, named, nothing_changes, once, other
 
 MIGRATES = "net.ipv4.tcp_migrate_req"
 HOLD = """
@@ -86,9 +86,9 @@ def test_a_process_that_lowers_its_own_limit_is_restarted_when_its_unit_gives_mo
         change("99-more", f"[Service]\nLimitNOFILE={given + 1000}\n")
         result = reload(host)
         assert result["method"] == "restart", result
-        why = f"it was started with at most {given} open files, and its unit gives {given + 1000} now"
+        why = f"the process was started with LimitNOFILE={given}, but the unit has LimitNOFILE={given + 1000}"
         assert result["warnings"] == [
-            f"haproxy.service was restarted, not reloaded: {why}; connections were refused meanwhile"
+            f"haproxy.service was restarted, not reloaded: {why}; connections were refused during the restart"
         ]
         assert files(host) == (given + 1000, 9000)
         result = reload(host)
@@ -122,7 +122,7 @@ def test_a_generation_whose_checks_all_fail_is_rolled_back(host, index):
     with nothing_changes(host, index):
         result = module(host, "haproxy_apply", content=blind).result(host)
         assert (result.get("failed"), result["rolled_back"]) == (True, True), result
-        assert "has 0 servers up, of 2 that were, and its min_ready of 0.5 asks for 1" in result["msg"]
+        assert "has 0 servers up, 2 before the change, and its min_ready of 0.5 requires 1" in result["msg"]
 
 
 @everywhere
@@ -133,8 +133,11 @@ def test_a_pool_whose_members_are_all_new_and_do_not_work_is_rolled_back(host, i
     with nothing_changes(host, index):
         result = module(host, "haproxy_apply", content=text).result(host)
         assert (result.get("failed"), result["rolled_back"]) == (True, True), result
-        told = "pool page_cache has 0 servers up, of 2 that were, and its min_ready of 0.5 asks for 1; down: new1, new2"
-        assert told in result["msg"]
+        assert (
+            "pool page_cache has 0 servers up, 2 before the change, and its min_ready of 0.5 requires 1"
+            in result["msg"]
+        )
+        assert "; down: new1, new2" in result["msg"]
 
 
 @once
@@ -176,7 +179,7 @@ def test_an_old_process_is_counted_and_ended_when_it_outstays(host, index):
         time.sleep(1)
         result = module(host, "haproxy_apply", content=compiled(host), hard_stop_after=1).result(host)
         assert (result["changed"], result["method"], result["old_processes"]) == (True, "none", []), result
-        assert f"pid {old} was ended" in result["warnings"][0]
+        assert f"(pid {old}) was ended" in result["warnings"][0]
         assert old not in result["pids"]
     with nothing_changes(host, index):
         pass

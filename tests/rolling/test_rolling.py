@@ -10,8 +10,8 @@ import json
 import shlex
 from pathlib import Path
 
-from conftest import CONSUMERS, LOADED, at_a_rate, everywhere, lost, roll, under_load, wait_for_old_processes
 from lab import LONG, module, shell
+from phases import CONSUMERS, LOADED, at_a_rate, everywhere, lost, roll, under_load, wait_for_old_processes
 
 RELOADS = 100 if LONG else 8
 ROLLING_RELOADS = 20 if LONG else 1

@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import RELOADS, deploy, settings_of, version
 from lab import mesh, module, shell
 from load import CLIENTS, Load
-from test_apply import HOSTS
+from moves import RELOADS, deploy, settings_of, version
+from sidecars import HOSTS
 
 SOURCES = os.environ.get("HAPROXY_SOURCES", "")
 TARBALLS = sorted(Path(SOURCES).glob("haproxy-*.tar.gz")) if SOURCES else []

@@ -11,9 +11,9 @@ import tarfile
 import time
 
 import pytest
-from conftest import BINARY, deploy, settings_of, version
 from lab import ROOT, Requests, mesh, module, services_of, shell
-from test_apply import HOSTS, compiled, everywhere
+from moves import BINARY, deploy, settings_of, version
+from sidecars import HOSTS, compiled, everywhere
 
 BUILDER = "media1"  # Debian 11: what is built there runs on the later ones, too
 RATE = 40  # requests a second
@@ -259,11 +259,11 @@ def still_serving(calling):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"haproxy_checksum": f"sha256:{'0' * 64}"}, "is not what haproxy_checksum says: it has sha256:"),
+        ({"haproxy_checksum": f"sha256:{'0' * 64}"}, ", but haproxy_checksum is sha256:000"),
         ({"haproxy_url": "http://127.0.0.1:1/a.tgz"}, "Connection refused. Make it reachable from the controller"),
         ({"haproxy_url": "/nowhere/a.tgz"}, "No such file or directory. Make it reachable"),
         ({"haproxy_version": "9.9.9"}, "is not HAProxy 9.9.9 for this host"),
-        ({"haproxy_version": "1.4.23"}, "1.4.23 has published holes"),
+        ({"haproxy_version": "1.4.23"}, "1.4.23 has published vulnerabilities"),
     ],
 )
 def test_what_is_wrong_with_an_archive_leaves_what_runs(archive, still_serving, change, says):
@@ -298,7 +298,7 @@ def test_a_build_that_does_not_come_up_is_put_back(tmp_path, calling):
         run = deploy(["web1"], **settings_of(path, "9.9.9"))
     assert run.code != 0
     assert "did not come up with HAProxy 9.9.9-fake" in run.output
-    assert f"is back on disk and serves, with HAProxy {before}" in run.output
+    assert f"was restored and is serving with HAProxy {before}" in run.output
     assert (version("web1"), shell("web1", f"test -L {BINARY} || echo file").strip()) == (before, "file")
     again = module("web1", "haproxy_apply", content=compiled("web1")).result("web1")
     assert again["changed"] is False, again
@@ -314,8 +314,8 @@ def test_a_compiler_that_cannot_be_installed_is_said(tmp_path, still_serving):
     finally:
         shell(host, "rm /etc/apt/apt.conf.d/99-fault")
     assert run.code != 0
-    assert "cannot be installed here to build HAProxy with" in run.output
-    assert "give it as haproxy_source: archive" in run.output
+    assert "cannot be installed to build HAProxy" in run.output
+    assert "use haproxy_source: archive" in run.output
 
 
 def test_a_source_that_does_not_compile_is_said_with_its_last_lines(built, tmp_path, still_serving):

@@ -1,4 +1,4 @@
-"""What each field of a service does to its section: field, lines that must be in it, words of every server's line."""
+"""The effect of each field of a service on its section: field, lines of the section, words of every server line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EFFECTS = [
     ({"check": {"path": "/up?deep=1"}}, ["option httpchk GET /up?deep=1"], []),
     ({"check": {"expect": 204}}, ["http-check expect status 204"], []),
     ({"check": {"expect": "! rstatus ^5"}}, ["http-check expect ! rstatus ^5"], []),
-    ({"check": {"expect": "string all is well"}}, ["http-check expect string all\\ is\\ well"], []),
+    ({"check": {"expect": "string all services up"}}, ["http-check expect string all\\ services\\ up"], []),
     ({"check": {"type": "mysql"}}, ["option mysql-check"], [" check "]),
     ({"check": {"type": "smtp"}}, ["option smtpchk"], [" check "]),
     ({"check": {"type": "ldap"}}, ["option ldap-check"], [" check "]),

@@ -1,4 +1,4 @@
-"""Inventories for the fuzzer: some valid by construction, some with hostile values in any place."""
+"""Random inventories for the fuzzer: valid ones, and ones with hostile values, keys or names."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ class Inventory(NamedTuple):
     allow_shrink: Any
 
 
-# Strategies are made once, here and behind lru_cache: to make one costs more than to draw from it.
+# Strategies are made once, here or with lru_cache: making one takes longer than drawing from it.
 _PLAIN = st.text("abcXYZ0189_-.:", min_size=1, max_size=8).filter(lambda name: name not in (".", ".."))
 NAMES = _PLAIN | st.sampled_from(["n" * 200, "global", "listen", "a.example", "7"])
 SOME_NAMES = st.lists(NAMES, min_size=1, max_size=2, unique=True)
 HOST_NAMES = st.lists(NAMES, min_size=1, max_size=4, unique=True)
 SERVICE_NAMES = st.lists(NAMES, max_size=3, unique=True)
 LOCAL_PORTS = st.lists(st.integers(1024, 65535), min_size=3, max_size=3, unique=True)
-CHOICE = st.integers(0, 11)  # divisible by 1, 2, 3 and 4: of one of so many
+CHOICE = st.integers(0, 11)  # 12 values, for an equal chance with 1, 2, 3 or 4 items
 ADDRESS = st.integers(1, 65534)
 SUBSET = st.integers(1, 15)
 
 
-def one_of(draw: st.DrawFn, things: list[Any]) -> Any:
-    return things[draw(CHOICE) % len(things)]
+def one_of(draw: st.DrawFn, items: list[Any]) -> Any:
+    return items[draw(CHOICE) % len(items)]
 
 
 def numbers(low: int, high: int) -> st.SearchStrategy[Any]:
-    """As YAML gives them, or in digits, as INI does."""
+    """Return integers of YAML and digits of INI."""
     number = st.integers(low, high) | st.sampled_from([low, high])
     return number | number.map(str)
 
@@ -76,7 +76,7 @@ CHECK = {
 HTTP_CHECK = {
     "path": st.sampled_from(["/", "/up?deep=1&x=%20", "/" + "a" * 1000]),
     "expect": st.sampled_from(
-        [200, "status 404", "! status 500", "string all is well", "rstatus ^2[0-9]+", "! rstring (a|b) c?"]
+        [200, "status 404", "! status 500", "string all services up", "rstatus ^2[0-9]+", "! rstring (a|b) c?"]
     ),
 }
 BALANCE_SINCE = {
@@ -103,7 +103,7 @@ HOST = st.fixed_dictionaries(
 
 @st.composite
 def valid(draw: st.DrawFn) -> Inventory:
-    """Every field of a service and every variable of a host, or none of them, and always right."""
+    """Draw an inventory without mistakes, with any fields of services and any variables of hosts."""
     hosts: dict[str, dict[str, Any]] = {name: draw(HOST) for name in draw(HOST_NAMES)}
     oldest = min(DIALECTS.index(str(host.get("sidecar_dialect", "1.4"))) for host in hosts.values())
     for host in hosts.values():
@@ -139,7 +139,7 @@ def _service(draw: st.DrawFn, groups: list[str], oldest: int) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=None)
 def _fields(http: bool, kind: str, oldest: int) -> st.SearchStrategy[dict[str, Any]]:
-    """A service's fields, without those that depend on the rest of the inventory."""
+    """Return the fields of a service that do not depend on the rest of the inventory."""
     balance = [name for name, since in BALANCE_SINCE.items() if oldest >= DIALECTS.index(since)]
     lines = EXTRA_LINES + (HTTP_LINES if http else ())
     lines += LINES_SINCE_1_5 if http and oldest >= DIALECTS.index("1.5") else ()
@@ -181,7 +181,7 @@ def _ready(host: dict[str, Any]) -> bool:
 
 
 class Tagged(str):
-    """A string of a class of its own, as Ansible's are."""
+    """A subclass of str, like the strings of Ansible."""
 
 
 def _nested(depth: int) -> Any:
@@ -192,13 +192,13 @@ def _nested(depth: int) -> Any:
 
 
 class Huge:
-    """Stands for what is too large for Hypothesis to show in a report."""
+    """A placeholder for a value that is too large for a report of Hypothesis."""
 
-    def __init__(self, what: str, value: Any) -> None:
-        self.what, self.value = what, value
+    def __init__(self, label: str, value: Any) -> None:
+        self.label, self.value = label, value
 
     def __repr__(self) -> str:
-        return f"<{self.what}>"
+        return f"<{self.label}>"
 
 
 IN_ITSELF: list[Any] = []
@@ -391,7 +391,7 @@ HOSTILE = st.sampled_from(WRONG) | HOSTILE_TEXT | st.sampled_from(LINES) | st.te
 
 @st.composite
 def hostile(draw: st.DrawFn) -> Inventory:
-    """A valid inventory in which something is not what it should be: a value, a key, or a name everywhere."""
+    """Draw a valid inventory and spoil values, keys or names in it."""
     inventory = copy.deepcopy(draw(valid()))
     for _ in range(one_of(draw, [1, 1, 1, 3])):
         spoil = one_of(draw, [_spoil_value, _spoil_value, _spoil_key, _spoil_name])
@@ -400,7 +400,7 @@ def hostile(draw: st.DrawFn) -> Inventory:
 
 
 def plain(value: Any) -> Any:
-    """What the compiler gets: huge things instead of what stands for them."""
+    """Replace the placeholders of huge values by the values."""
     if isinstance(value, Huge):
         return value.value
     if isinstance(value, dict):
@@ -409,15 +409,15 @@ def plain(value: Any) -> Any:
 
 
 def _places(value: Any) -> list[tuple[Any, Any]]:
-    """Every (container, key) in a tree of mappings and lists."""
+    """Return every (container, key) of a tree of mappings and lists."""
     if not isinstance(value, (dict, list)):
         return []
     keys = list(value) if isinstance(value, dict) else range(len(value))
     return [place for key in keys for place in [(value, key), *_places(value[key])]]
 
 
-def _own(value: Any) -> Any:
-    """A copy, for the next spoiling may go into it."""
+def _copied(value: Any) -> Any:
+    """Copy a mapping or a list, which may be spoiled next."""
     return copy.deepcopy(value) if isinstance(value, (dict, list)) else value
 
 
@@ -425,17 +425,17 @@ def _spoil_value(draw: st.DrawFn, inventory: Inventory) -> Inventory:
     top = {"services": inventory.services, "networks": inventory.networks, "allow_shrink": inventory.allow_shrink}
     places = [*_places(top), *(place for host in inventory.hosts.values() for place in _places(host))]
     container, key = places[draw(PLACE) % len(places)]
-    before, value, how = container[key], _own(draw(HOSTILE)), one_of(draw, ["instead", "behind", "before"])
-    if isinstance(before, list) and how != "instead":
+    before, value, place = container[key], _copied(draw(HOSTILE)), one_of(draw, ["instead", "behind", "before"])
+    if isinstance(before, list) and place != "instead":
         value = [*before, value]
-    elif isinstance(before, (str, int)) and isinstance(value, str) and how != "instead":
-        value = f"{before}{value}" if how == "behind" else f"{value}{before}"
+    elif isinstance(before, (str, int)) and isinstance(value, str) and place != "instead":
+        value = f"{before}{value}" if place == "behind" else f"{value}{before}"
     container[key] = value
     return inventory._replace(**top)
 
 
 def _spoil_key(draw: st.DrawFn, inventory: Inventory) -> Inventory:
-    """A key that is none, beside the others or instead of one."""
+    """Add a hostile key, or rename a key to it."""
     trees = [inventory.services, *(container[key] for container, key in _places(inventory.services))]
     mappings = [tree for tree in trees if isinstance(tree, dict)]
     if mappings:
@@ -446,7 +446,7 @@ def _spoil_key(draw: st.DrawFn, inventory: Inventory) -> Inventory:
 
 
 def _spoil_name(draw: st.DrawFn, inventory: Inventory) -> Inventory:
-    """A group or a host with a hostile name, wherever it is spoken of."""
+    """Rename a group or a host to a hostile name everywhere."""
     old = one_of(draw, [*inventory.hosts, *inventory.groups])
     new = one_of(draw, ["", old]) + draw(HOSTILE_NAME)
 

@@ -1,4 +1,4 @@
-"""Small inventories, as the compiler gets them."""
+"""A small inventory for tests of the compiler."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ HOSTS = {
     "app1": {"ansible_host": "10.20.0.1", "mesh_zone": "a"},
     "app2": {"ansible_host": "10.20.0.2", "mesh_zone": "b"},
 }
-GROUPS = {"all": list(HOSTS), "web": ["web1", "web2"], "app": ["app2", "app1"], "nobody": []}
+GROUPS = {"all": list(HOSTS), "web": ["web1", "web2"], "app": ["app2", "app1"], "empty": []}
 
 
 def compiled(service: dict[str, Any], hosts: dict[str, dict[str, Any]] | None = None, name: str = "app") -> Mesh:
-    """The mesh of one service on the inventory above; `hosts` adds variables to some of its hosts."""
-    full = {"port": 8080, "local_port": 8081, "consumers": ["web"], **service}
+    """Compile one service on the inventory above. hosts: more variables of its hosts."""
+    settings = {"port": 8080, "local_port": 8081, "consumers": ["web"], **service}
     merged = {host: {**variables, **(hosts or {}).get(host, {})} for host, variables in HOSTS.items()}
-    return compile_mesh({name: full}, NETWORKS, merged, GROUPS)
+    return compile_mesh({name: settings}, NETWORKS, merged, GROUPS)
 
 
 def text_of(mesh: Mesh, host: str = "web1") -> str:
@@ -33,13 +33,13 @@ def text_of(mesh: Mesh, host: str = "web1") -> str:
 
 
 def section(text: str, name: str = "app") -> list[str]:
-    """The lines of a listen section, without the blanks before them."""
+    """Return the lines of a listen section, without the blanks before them."""
     lines = text.split(f"\nlisten {name}\n")[1].split("\n\n")[0].splitlines()
     return [line.strip() for line in lines]
 
 
 def mistakes(*arguments: Any) -> list[str]:
-    """What compile_mesh has against its arguments; none where it compiles."""
+    """Return the mistakes that compile_mesh reports."""
     try:
         compile_mesh(*arguments)
     except MeshError as error:

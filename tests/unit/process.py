@@ -1,4 +1,4 @@
-"""A process of HAProxy 1.4 as its stats socket shows it, with the answers of its source."""
+"""A fake HAProxy 1.4 at its stats socket, with the answers of the real one."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ COLUMNS = "pxname,svname,qcur,scur,stot,status,weight,bck,lastchg,check_status"
 
 
 class Process:
-    """Answers on a socket of its own, one command per connection, until it is told to `stop`.
+    """Answers commands on a socket, one per connection, until `stop` is called.
 
-    later: it has `set server`, and DRAIN, as releases from 1.5 on do. static: a static balance algorithm.
-    checks: how many looks at a server that was enabled it takes until a check passes. `events` are called
-    with the process before the command that they are named by is answered.
+    later: it has `set server` and DRAIN, like 1.5 and later. static: a static balance algorithm. checks: after how many
+    `show stat` a check of an enabled server passes. `events`: functions by command, called with the process before the
+    command is answered.
     """
 
     def __init__(self, path, text, static=False, later=False, checks=2):
@@ -33,8 +33,8 @@ class Process:
                 "maint": line.disabled,
                 "drain": False,
                 "down": False,
-                "checks": 0,  # looks until the next one passes
-                "sessions": [],  # at each look; the last one stays
+                "checks": 0,  # `show stat` until a check passes
+                "sessions": [],  # at each `show stat`; the last value stays
                 "backup": "backup" in line.words,
             }
         self.commands = []
@@ -45,8 +45,8 @@ class Process:
         threading.Thread(target=self._serve, daemon=True).start()
 
     @property
-    def orders(self):
-        """The commands that change something."""
+    def changes(self):
+        """Return the commands that change something."""
         return [command for command in self.commands if not command.startswith(("show", "get"))]
 
     def stop(self):
@@ -67,7 +67,7 @@ class Process:
             return f"Name: HAProxy\nVersion: 1.4.25\nPid: {self.pid}\n"
         if command == "show stat":
             pools = sorted({name.split("/")[0] for name in self.servers})
-            rows = [self._row(name, one) for name, one in self.servers.items()]
+            rows = [self._row(name, server) for name, server in self.servers.items()]
             rows += [f"{pool},{side},0,0,0,OPEN,,,0," for pool in pools for side in ("FRONTEND", "BACKEND")]
             return "\n".join([f"# {COLUMNS}", *rows])
         match = re.fullmatch(
@@ -76,51 +76,51 @@ class Process:
         if not match or (match.group(1) == "set server" and not self.later):
             return HELP
         verb, name, value = match.groups()
-        one = self.servers.get(name)
-        if one is None:
+        server = self.servers.get(name)
+        if server is None:
             return "No such server.\n"
         if verb == "get weight":
-            return f"{one['weight']} (initial {one['initial']})\n"
+            return f"{server['weight']} (initial {server['initial']})\n"
         if verb == "set weight":
             if self.static and value not in ("0%", "100%"):
                 return "Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.\n"
-            one["weight"] = one["initial"] * int(value[:-1]) // 100 if value.endswith("%") else int(value)
+            server["weight"] = server["initial"] * int(value[:-1]) // 100 if value.endswith("%") else int(value)
         elif verb == "set server":
-            one["drain"] = True
+            server["drain"] = True
         elif verb == "disable server":
-            one["maint"] = True
+            server["maint"] = True
         else:
-            one.update(maint=False, drain=False, checks=self.checks if one["maint"] else 0)
+            server.update(maint=False, drain=False, checks=self.checks if server["maint"] else 0)
         return ""
 
-    def _row(self, name, one):
-        status = self._status(one)
-        one["checks"] = max(0, one["checks"] - 1)
-        sessions = one["sessions"].pop(0) if len(one["sessions"]) > 1 else (one["sessions"] or [0])[0]
-        pool, server = name.split("/")
-        return f"{pool},{server},0,{sessions},7,{status},{one['weight']},{int(one['backup'])},3,L7OK"
+    def _row(self, name, server):
+        status = self._status(server)
+        server["checks"] = max(0, server["checks"] - 1)
+        sessions = server["sessions"].pop(0) if len(server["sessions"]) > 1 else (server["sessions"] or [0])[0]
+        pool, label = name.split("/")
+        return f"{pool},{label},0,{sessions},7,{status},{server['weight']},{int(server['backup'])},3,L7OK"
 
-    def _status(self, one):
-        if one["maint"]:
+    def _status(self, server):
+        if server["maint"]:
             return "MAINT"
-        if self.later and (one["drain"] or not one["weight"]):
+        if self.later and (server["drain"] or not server["weight"]):
             return "DRAIN"
-        if one["checks"]:
+        if server["checks"]:
             return "UP 1/3"  # until a check has passed or failed
-        return "DOWN" if one["down"] else "UP"
+        return "DOWN" if server["down"] else "UP"
 
 
 def starter(directory):
-    """What starts a process that runs the server lines of pool `app`, or of several pools (name and lines), on a
-    socket of its own, and gives it with the configuration it runs."""
+    """Return a function that starts a process with the server lines of pool `app`, or with several pools (lines by
+    name), on a socket of its own, and returns it with its configuration."""
     started = []
 
-    def start(*servers, pools=None, **how):
+    def start(*servers, pools=None, **options):
         path = str(directory / f"sock{len(started)}")
         text = f"global\n    stats socket {path}\n"
         for name, lines in (pools or {"app": [f"server {server}" for server in servers]}).items():
             text += "\n".join([f"listen {name}", "    bind 127.0.0.1:8081", *(f"    {line}" for line in lines), ""])
-        started.append(Process(path, text, **how))
+        started.append(Process(path, text, **options))
         return started[-1], Configuration(text)
 
     return start

@@ -1,4 +1,4 @@
-"""Imports between the packages of hamesh go one way, and what runs on hosts needs nothing but Python there."""
+"""Imports between the packages of hamesh go one way, and modules for hosts import only the standard library."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ FILES = sorted(path for path in HAMESH.rglob("*.py") if path.name != "__init__.p
 
 
 def imports(path: Path) -> list[tuple[int, str]]:
-    """Every import of a file: how many levels up it begins, and the module."""
-    found = []
+    """Return every import of a file: its level (0 for absolute imports), and the module."""
+    modules = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom):
-            found.append((node.level, node.module or ""))
+            modules.append((node.level, node.module or ""))
         elif isinstance(node, ast.Import):
-            found += [(0, alias.name) for alias in node.names]
-    return found
+            modules += [(0, alias.name) for alias in node.names]
+    return modules
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(HAMESH)))
-def test_a_package_imports_only_what_it_stands_on(path):
+def test_a_package_imports_only_the_packages_below_it(path):
     package = path.parent.name
-    assert path.parent.parent == HAMESH, "every module stands in one of the packages"
+    assert path.parent.parent == HAMESH, "every module is in one of the packages"
     for level, module in imports(path):
         if level == 2:
             assert module.split(".")[0] in ALLOWED[package], module
@@ -47,18 +47,18 @@ def test_a_package_imports_only_what_it_stands_on(path):
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "action_plugins").glob("*.py")), ids=lambda path: path.name)
-def test_only_what_renders_needs_a_template_engine(path):
-    """A module brings in all that it imports: rollouts stand on the build, not on how it is made."""
-    needed, todo = set(), [(path, "")]
-    while todo:
-        file, package = todo.pop()
+def test_only_mesh_compile_imports_the_template_engine(path):
+    """Follow all imports of an action plugin: a rollout reads the build and does not render."""
+    imported, pending = set(), [(path, "")]
+    while pending:
+        file, package = pending.pop()
         for level, module in imports(file):
             inside = module.removeprefix("ansible.module_utils.hamesh.") if level == 0 else module
             if level == 0 and inside == module:
-                needed.add(module.split(".")[0])
+                imported.add(module.split(".")[0])
                 continue
             where = HAMESH / (package if level == 1 else "") / inside.replace(".", "/")
-            if where.with_suffix(".py").exists() and where not in needed:
-                needed.add(where)
-                todo.append((where.with_suffix(".py"), where.parent.name))
-    assert ("jinja2" in needed) is (path.name == "mesh_compile.py")
+            if where.with_suffix(".py").exists() and where not in imported:
+                imported.add(where)
+                pending.append((where.with_suffix(".py"), where.parent.name))
+    assert ("jinja2" in imported) is (path.name == "mesh_compile.py")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -13,6 +14,9 @@ from meshes import ROOT
 
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
 MODULES = sorted(path.stem for path in (ROOT / "library").glob("*.py"))
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+PAGES = [ROOT / "README.md", *DOCS]
+YAML = [path for folder in ("playbooks", "roles") for path in (ROOT / folder).rglob("*.yml")]
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -35,6 +39,18 @@ def test_the_page_of_variables_is_what_the_roles_check():
     assert make_variables_page.page() == make_variables_page.TARGET.read_text(encoding="utf-8")
 
 
+def test_the_page_of_variables_has_those_of_the_playbooks():
+    table = make_variables_page.HEAD.partition("## Playbooks")[2]
+    named = set(re.findall(r"^\| `(\w+)` ", table, re.MULTILINE))
+    used = {name for path in YAML for name in re.findall(r"\w+", path.read_text(encoding="utf-8"))}
+    own = {
+        name
+        for name in used
+        if re.match(r"(drain|restore|rolling_restart|rollback)_(wait|force|units|generation)$", name)
+    }
+    assert own <= named <= used
+
+
 @pytest.mark.parametrize(("kind", "names"), [("module", MODULES), ("role", ROLES)])
 def test_ansible_doc_answers_for_all_of_them(kind, names):
     command = ["ansible-doc", "-t", kind, *(["-r", "roles"] if kind == "role" else []), *names]
@@ -55,3 +71,80 @@ def test_what_runs_on_hosts_keeps_to_the_standard_library():
     for path in (ROOT / "module_utils/hamesh").glob("*.py"):
         imported = set(re.findall(r"^(?:import|from) ([a-z_0-9]+)", path.read_text(), re.MULTILINE))
         assert path.stem in ("compiler", "kinds", "render") or imported.isdisjoint({"netaddr", "jinja2", "yaml"}), path
+
+
+def anchors(page):
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def links(page):
+    """Return the relative links of a page."""
+    found = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    return [link for link in found if "://" not in link]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_to_a_file_and_a_heading(page):
+    for link in links(page):
+        place, _, anchor = link.partition("#")
+        target = (page.parent / place).resolve() if place else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_the_readme_is_short_and_links_every_page():
+    readme = ROOT / "README.md"
+    assert len(readme.read_text(encoding="utf-8").splitlines()) < 120
+    assert {f"docs/{page.name}" for page in DOCS} <= {link.partition("#")[0] for link in links(readme)}
+
+
+def test_every_page_that_is_named_in_the_repository_exists():
+    named = re.compile(r"\bdocs/[a-z-]+\.md\b")
+    folders = (
+        "playbooks",
+        "roles",
+        "group_vars",
+        "inventory",
+        "library",
+        "action_plugins",
+        "module_utils",
+        "tests",
+        "tools",
+    )
+    for path in (path for folder in folders for path in (ROOT / folder).rglob("*")):
+        if path.suffix in (".yml", ".py", ".j2"):
+            for page in named.findall(path.read_text(encoding="utf-8")):
+                assert (ROOT / page).exists(), (path, page)
+
+
+def printed():
+    """Return all texts that a run can print, without what varies in them."""
+    for path in (
+        path for folder in ("module_utils", "library", "action_plugins") for path in (ROOT / folder).rglob("*.py")
+    ):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                yield "".join(part.value if isinstance(part, ast.Constant) else "\n" for part in node.values)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+    for path in YAML:
+        yield " ".join(path.read_text(encoding="utf-8").split())
+
+
+def test_the_table_of_messages_quotes_the_code_and_is_sorted():
+    table = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(.+?)` \|", table, re.MULTILINE)
+    texts = "\n".join(printed()).lower()
+
+    def stands(part):
+        """Return whether a fixed part of a message is in the code, in one string or at most two."""
+        words = part.split(" ")
+        halves = [(" ".join(words[:at]), " ".join(words[at:])) for at in range(len(words))]
+        return any(first in texts and second in texts for first, second in halves)
+
+    parts = {part.strip(" .:;()'").lower() for message in rows for part in message.split("…")}
+    assert len(rows) > 100
+    assert [part for part in sorted(parts) if not stands(part)] == []
+    assert rows == sorted(rows, key=lambda message: re.sub(r"[^a-z0-9 ]", "", message.lower()).split())

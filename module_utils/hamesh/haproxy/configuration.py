@@ -1,18 +1,18 @@
-"""A configuration as data: its generation, its servers, and what its pools ask for."""
+"""A parsed configuration: its generation, its servers, and how many of them each pool needs."""
 
 from __future__ import annotations
 
 import math
 from typing import NamedTuple, Sequence
 
-from .status import Rows, members, up
+from .status import Rows, servers_by_pool, servers_up
 from .syntax import Section, binds, description, name_text, parse, stats_socket
 
-MIN_READY = 0.5  # share of a pool that must stay ready, where its section does not say
+MIN_READY = 0.5  # min_ready of a pool whose section does not set it
 
 
 class ServerLine(NamedTuple):
-    """A server as the configuration has it: all words of its line, and what they say of its state and weight."""
+    """All words of a `server` line."""
 
     words: tuple[str, ...]
 
@@ -22,12 +22,12 @@ class ServerLine(NamedTuple):
 
     @property
     def weight(self) -> str:
-        """The word behind `weight`; "" where the line has none, which is HAProxy's 1."""
+        """Return the word after `weight`, or "" for a line without it, for which HAProxy's default is 1."""
         return dict(zip(self.words[3:], self.words[4:])).get("weight", "")
 
     @property
     def state(self) -> str:
-        """mesh_state of the inventory as the line has it: maint, drain or ready."""
+        """Return the mesh_state that the line was rendered from: maint, drain or ready."""
         return "maint" if self.disabled else "drain" if self.weight == "0" else "ready"
 
     @property
@@ -36,7 +36,7 @@ class ServerLine(NamedTuple):
 
 
 class Configuration:
-    """A text, and what the process that runs it must say of itself."""
+    """The text of a configuration, and what follows from it for the process that runs it."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -48,12 +48,12 @@ class Configuration:
 
     @property
     def own_generation(self) -> str:
-        """The generation that the text must name, see name_text."""
+        """Return the generation computed from the text, see name_text."""
         return name_text(self.text)[1]
 
     @property
     def servers(self) -> dict[str, ServerLine]:
-        """Each server by "PROXY/SERVER"."""
+        """Return all servers by "PROXY/SERVER"."""
         return {
             f"{section.name}/{line.words[1]}": ServerLine(line.words)
             for section in self.sections
@@ -63,58 +63,57 @@ class Configuration:
         }
 
     @property
-    def shares(self) -> dict[str, float]:
-        """Each pool's min_ready, by the name of its section."""
+    def min_ready(self) -> dict[str, float]:
+        """Return the min_ready of each pool by the name of its section."""
         return {section.name: _min_ready(section) for section in self.sections}
 
-    def shrinks(self, old: Configuration, allowed: Sequence[str]) -> list[str]:
-        """Pools that would lose more of their ready servers than min_ready lets them, and are not allowed to."""
-        before, after = old._ready(), self._ready()
-        shares = self.shares
-        found = []
+    def shrinking_pools(self, old: Configuration, allowed: Sequence[str]) -> list[str]:
+        """Return a message for each pool that has fewer ready servers than min_ready of those in the old
+        configuration, without the allowed pools."""
+        before, after = old._ready_servers(), self._ready_servers()
+        min_ready = self.min_ready
+        messages = []
         for pool in sorted(set(before) & set(after) - set(allowed)):
-            least = _least(before[pool], shares[pool])
-            if after[pool] < min(least, before[pool]):
-                found.append(
-                    f"pool {pool} would shrink from {before[pool]} ready servers to {after[pool]}, and its min_ready "
-                    f"of {shares[pool]:g} asks for {least}"
+            required = _required(len(before[pool]), min_ready[pool])
+            if len(after[pool]) < min(required, len(before[pool])):
+                messages.append(
+                    f"pool {pool} would shrink from {len(before[pool])} ready servers to {len(after[pool])}, and its "
+                    f"min_ready of {min_ready[pool]:g} requires {required}"
                 )
-        return found
+        return messages
 
-    def weak(self, before: Rows, now: Rows, allowed: Sequence[str], trusting: bool) -> dict[str, str]:
-        """Return the pools that had a server up before and now fewer than min_ready asks, with a message each.
+    def below_min_ready(self, before: Rows, now: Rows, allowed: Sequence[str], count_unchecked: bool) -> dict[str, str]:
+        """Return a message by pool for each pool that had a server up before and has fewer than min_ready up now,
+        without the allowed pools.
 
-        before, now: show stat of the old process and of the one that runs this. min_ready is a share of the servers
-        that this wants ready, whether they were there before or not. No more are asked for than were up before and
-        have joined since: a server that was down already need not come up. A server that was not checked yet is up
-        for HAProxy; here only where this is trusting.
+        before, now: show stat of the old process and of the one that runs this configuration. min_ready is a share of
+        the servers that are ready in this configuration, new ones included. A pool need not have more servers up than
+        were up before and have joined since, so a server that was down before may stay down. HAProxy shows a server as
+        up before its first health check; such a server counts as up if `count_unchecked`.
         """
-        were_up, up_now, known = up(before), up(now, trusting), members(before)
-        found = {}
+        up_before, up_now, known = servers_up(before), servers_up(now, count_unchecked), servers_by_pool(before)
+        messages = {}
         for pool, ready in self._ready_servers().items():
-            if not ready or pool not in were_up or pool in allowed:
+            if not ready or pool not in up_before or pool in allowed:
                 continue
             joined = ready - known[pool]
-            least = at_least(len(ready), self.shares[pool], len(were_up[pool]) + len(joined))
+            required = required_up(len(ready), self.min_ready[pool], len(up_before[pool]) + len(joined))
             serving = up_now.get(pool, set())
-            if len(serving) < least:
-                found[pool] = (
-                    f"pool {pool} has {len(serving)} servers up, of {len(were_up[pool])} that were, and its min_ready "
-                    f"of {self.shares[pool]:g} asks for {least}; down: {', '.join(sorted(ready - serving))}"
+            if len(serving) < required:
+                down = ", ".join(sorted(ready - serving))
+                messages[pool] = (
+                    f"pool {pool} has {len(serving)} servers up, {len(up_before[pool])} before the change, and its "
+                    f"min_ready of {self.min_ready[pool]:g} requires {required}; down: {down}"
                 )
-        return found
+        return messages
 
-    def down(self, now: Rows, trusting: bool) -> list[str]:
-        """Return the pools that are to have ready servers and have none up."""
-        up_now = up(now, trusting)
+    def pools_down(self, now: Rows, count_unchecked: bool) -> list[str]:
+        """Return the pools that have ready servers in this configuration, none of which is up."""
+        up_now = servers_up(now, count_unchecked)
         return [pool for pool, ready in self._ready_servers().items() if ready and not up_now.get(pool)]
 
-    def _ready(self) -> dict[str, int]:
-        """How many servers take requests, by proxy."""
-        return {pool: len(ready) for pool, ready in self._ready_servers().items()}
-
     def _ready_servers(self) -> dict[str, set[str]]:
-        """The servers that are to take requests, by proxy."""
+        """Return the names of the servers that are ready, by proxy."""
         ready: dict[str, set[str]] = {
             section.name: set() for section in self.sections if section.kind in ("listen", "backend")
         }
@@ -125,19 +124,18 @@ class Configuration:
         return ready
 
 
-def at_least(ready: int, share: float, able: int) -> int:
-    """Return how many servers of a pool must be up: min_ready of those that are to be ready, no more than are able
-    to be up, and never none."""
-    return max(1, min(_least(ready, share), able))
+def required_up(ready: int, min_ready: float, available: int) -> int:
+    """Return how many servers of a pool must be up: min_ready of its ready ones, at most `available`, at least 1."""
+    return max(1, min(_required(ready, min_ready), available))
 
 
-def _least(count: int, share: float) -> int:
-    """How many of a pool's servers must stay: one at least."""
-    return max(1, math.ceil(count * share - 1e-9))
+def _required(count: int, min_ready: float) -> int:
+    """Return min_ready of a number of servers, rounded up, at least 1."""
+    return max(1, math.ceil(count * min_ready - 1e-9))
 
 
 def _min_ready(section: Section) -> float:
-    """A section's own share, `description min_ready 0.75`."""
+    """Read the min_ready of a section, `description min_ready 0.75`."""
     for line in section.values("description"):
         if line.words[1:2] == ("min_ready",):
             try:

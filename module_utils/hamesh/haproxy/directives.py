@@ -1,6 +1,4 @@
-"""What one line of a configuration says: a part for each of its phrases, for each word that is
-unknown, and for each limit it breaks.
-"""
+"""Split one line of a configuration into parts: one for each phrase, each unknown word and each limit exceeded."""
 
 from __future__ import annotations
 
@@ -11,81 +9,81 @@ from typing import Iterator, Sequence
 
 from .phrases import ANYWHERE, KINDS, KNOWN, LETTERS, SMUGGLED, option_phrases, read_line, verdict_of
 from .syntax import Section
-from .verdicts import ALWAYS, NEVER, Part, harshest, mildest, spell
+from .verdicts import ALWAYS, NEVER, Part, harshest, marked, mildest
 
-SAID = {"fetch": "acl keyword", "conv": "converter", "address": "an address that begins with", "section": "section"}
+LABELS = {"fetch": "acl keyword", "conv": "converter", "address": "an address that begins with", "section": "section"}
 NAMED = ("listen", "frontend", "backend", "userlist", "server", "acl")
 NAME = re.compile(r"[A-Za-z0-9_.:-]+")
 QUOTES = re.compile(r"""\\.|#.*|"(?:\\.|[^"\\])*"|'[^']*'|["']""")
 INTERVALS = ("inter", "fastinter", "downinter", "agent-inter")
-LONGEST_LINE = 2047  # bytes; 1.4 and 1.5 only
-MOST_WORDS = 64
+MAX_BYTES = 2047  # of a line in 1.4 and 1.5
+MAX_WORDS = 64
 
 
 @functools.lru_cache(maxsize=1 << 16)
-def directive(letter: str, words: tuple[str, ...]) -> tuple[Part, ...]:
-    """What one line of a section says."""
-    phrases, strange = read_line(letter, words)
-    parts = [_part(letter, phrase) for phrase in phrases] or [_nearest(letter, words)]
-    if phrases and strange:
-        parts.append(_strange(phrases[0], strange))
-    return (*parts, *_notes(letter, words, phrases), *_small_times(words))
+def directive_parts(letter: str, words: tuple[str, ...]) -> tuple[Part, ...]:
+    """Return the parts of a line in the section of this letter."""
+    phrases, unknown = read_line(letter, words)
+    parts = [_part(letter, phrase) for phrase in phrases] or [_unknown_line(letter, words)]
+    if phrases and unknown:
+        parts.append(_unknown_words(phrases[0], unknown))
+    return (*parts, *_notes(letter, words, phrases), *_times_without_unit(words))
 
 
-def section_head(section: Section) -> Iterator[Part]:
-    """What a section's own line says."""
+def head_parts(section: Section) -> Iterator[Part]:
+    """Yield the parts of the line that opens a section."""
     words, letter = section.head.words, LETTERS.get(section.kind, "")
     yield _part("s", f"section {section.kind}")
     if not letter and section.lines:
-        what = f"the table has no lines of a '{section.kind}' section: its {len(section.lines)} are not judged"
-        yield Part(what, "", kind="unknown")
+        label = f"lines of a '{section.kind}' section were not measured, so {len(section.lines)} lines are not checked"
+        yield Part(label, "", kind="unknown")
     if words[2:3] == ("from",) and section.kind in ("backend", "defaults"):
-        yield Part("releases before 1.6 ignore 'from'", spell("w", end="1.6"), kind="note")
-        yield Part("'from'", spell("x", "1.6", "2.4"))
+        yield Part("releases before 1.6 ignore 'from'", marked("w", end="1.6"), kind="note")
+        yield Part("'from'", marked("x", "1.6", "2.4"))
     elif words[2:3] == ("from",) and section.kind in ("frontend", "listen"):
-        yield Part("'from'", spell("x", end="2.4"))
+        yield Part("'from'", marked("x", end="2.4"))
     elif len(words) > 2 and section.kind in ("frontend", "listen"):
-        yield Part("an address on the line that opens a section", spell("x", "1.6"))
+        yield Part("an address on the line that opens a section", marked("x", "1.6"))
 
 
 def _part(letter: str, phrase: str) -> Part:
-    """What the table has of a phrase, in this section or at least in others."""
+    """Return the part of a phrase by its verdict in this section, or else in other sections."""
     verdict, label = verdict_of(letter, phrase), _label(phrase)
     elsewhere = KNOWN.get(phrase) or KNOWN.get(f"{phrase} if") or {}
     best = mildest(elsewhere.values())
     if verdict is not None:
-        misplaced = letter in KINDS and not phrase.startswith(ANYWHERE) and best != verdict
-        return Part(f"{label} in a {KINDS[letter]} section" if misplaced else label, verdict, phrase)
+        depends_on_section = letter in KINDS and not phrase.startswith(ANYWHERE) and best != verdict
+        return Part(f"{label} in a {KINDS[letter]} section" if depends_on_section else label, verdict, phrase)
     if elsewhere:
         kinds = " and ".join(KINDS[other] for other in elsewhere)
-        return Part(f"{label} is known, but not like this: in {kinds} sections it is", best, phrase, "unknown")
-    return Part(f"{label} is not in the table, so nothing is known of it", "", phrase, "unknown")
+        return Part(f"{label} was not measured here; in {kinds} sections it is", best, phrase, "unknown")
+    return Part(f"{label} was not measured", "", phrase, "unknown")
 
 
-def _strange(head: str, strange: tuple[str, ...]) -> Part:
-    """Words on a line that the table does not know there. What default-server takes, server takes, too."""
-    if head == "stats socket *" and strange == ("expose-fd", "listeners"):
-        return Part(_quoted(strange), spell("x", end="1.8"))  # not in the table; dated by HAProxy's changelog
-    what = f"{_quoted(strange)} behind {_label(head)} is not in the table, so nothing is known of it"
-    phrases, left = option_phrases("server", strange) if head == "default-server" else ([], strange)
-    if phrases and not left:
-        what = f"{_quoted(strange)} of 'default-server' is not in the table; on a 'server' line it is"
-        return Part(what, harshest(verdict_of("b", phrase) or ALWAYS for phrase in phrases), kind="unknown")
-    return Part(what, "", kind="unknown")
+def _unknown_words(head: str, words: tuple[str, ...]) -> Part:
+    """Return the part of the words of a line that its keyword was not measured with. Options of default-server are
+    judged as options of server."""
+    if head == "stats socket *" and words == ("expose-fd", "listeners"):
+        return Part(_quoted(words), marked("x", end="1.8"))  # not measured; dated by HAProxy's changelog
+    phrases, rest = option_phrases("server", words) if head == "default-server" else ([], words)
+    if phrases and not rest:
+        label = f"{_quoted(words)} of 'default-server' was not measured; on a 'server' line it is"
+        return Part(label, harshest(verdict_of("b", phrase) or ALWAYS for phrase in phrases), kind="unknown")
+    return Part(f"{_quoted(words)} after {_label(head)} was not measured", "", kind="unknown")
 
 
-def _nearest(letter: str, words: tuple[str, ...]) -> Part:
-    """What is known of the thing most like a line that is not in the table."""
-    what = f"{_quoted(words[:3])} is not in the table"
+def _unknown_line(letter: str, words: tuple[str, ...]) -> Part:
+    """Return the part of a line that was not measured, with the verdict on the most similar one."""
+    label = f"{_quoted(words[:3])} was not measured"
     if words[0] in ("no", "default") and len(words) > 1:
-        inner = harshest(part.verdict for part in directive(letter, words[1:]) if part.verdict)
-        return Part(f"{what}; without '{words[0]}' it is", inner, kind="unknown")
+        verdict = harshest(part.verdict for part in directive_parts(letter, words[1:]) if part.verdict)
+        return Part(f"{label}; without '{words[0]}' it is", verdict, kind="unknown")
     same_keyword = [phrase for phrase in KNOWN if phrase.split(" ")[0] == words[0]]
     verdicts = {_label(phrase): verdict_of(letter, phrase) for phrase in same_keyword}
-    labels = [label for label, verdict in verdicts.items() if verdict]
-    for label in difflib.get_close_matches(_quoted(words[:3]), labels, n=1, cutoff=0.0):
-        return Part(f"{what}; the most like it, {label}, is", verdicts[label] or "", kind="unknown")
-    return Part(f"{what}, nor is anything like it", "", kind="unknown")
+    labels = [known for known, verdict in verdicts.items() if verdict]
+    for similar in difflib.get_close_matches(_quoted(words[:3]), labels, n=1, cutoff=0.0):
+        return Part(f"{label}; the most similar line, {similar}, is", verdicts[similar] or "", kind="unknown")
+    return Part(f"{label}, and no similar line was", "", kind="unknown")
 
 
 def _quoted(words: Sequence[str]) -> str:
@@ -93,47 +91,48 @@ def _quoted(words: Sequence[str]) -> str:
 
 
 def _label(phrase: str) -> str:
-    """A phrase as an operator would say it."""
+    """Return a phrase in the words of a message, without its placeholders."""
     if phrase == SMUGGLED:
         return "a header behind the version of 'option httpchk'"
     family, _, option = phrase.partition(" +")
     plain = " ".join(word for word in (option or family).split(" ") if word not in ("*", "#", "A", "F", "...", "if"))
     kind, _, rest = plain.partition(" ")
-    if kind in SAID:
-        return f"{SAID[kind]} '{rest}'"
+    if kind in LABELS:
+        return f"{LABELS[kind]} '{rest}'"
     label = f"'{plain}' of '{family}'" if option else f"'{plain}'"
     return f"{label} without a condition" if f"{phrase} if" in KNOWN else label
 
 
 def _notes(letter: str, words: tuple[str, ...], phrases: list[str]) -> Iterator[Part]:
-    """What a release accepts and does not do: measured on 1.4.25, or read in its source."""
+    """Yield a note for what a release accepts and ignores: measured with 1.4.25, or read in its source."""
     if words[:2] == ("option", "redispatch") and len(words) > 2 and letter != "f":
-        yield Part("releases before 1.6 ignore the number of 'option redispatch'", spell("w", end="1.6"), kind="note")
+        yield Part("releases before 1.6 ignore the number of 'option redispatch'", marked("w", end="1.6"), kind="note")
     if words[:2] == ("hash-type", "consistent") and len(words) > 2:
-        yield Part("releases before 1.5 ignore the function of 'hash-type'", spell("w", end="1.5"), kind="note")
+        yield Part("releases before 1.5 ignore the function of 'hash-type'", marked("w", end="1.5"), kind="note")
     if "acl -m" in phrases or (words[0] == "acl" and any(phrase.startswith("conv ") for phrase in phrases)):
-        yield Part("1.4 takes '-m' for a pattern and ignores converters", spell("w", end="1.5"), kind="note")
+        yield Part("1.4 reads '-m' as a pattern and ignores converters", marked("w", end="1.5"), kind="note")
 
 
-def _small_times(words: tuple[str, ...]) -> Iterator[Part]:
-    """Times that look as if somebody had thought of seconds: measured on 3.0 and 3.2, dated by HAProxy's changelog."""
+def _times_without_unit(words: tuple[str, ...]) -> Iterator[Part]:
+    """Yield a part for each time below 100 without a unit, which may be meant as seconds: measured with 3.0 and 3.2,
+    dated by HAProxy's changelog."""
     if words[0] in ("timeout", "server", "default-server"):
         for name, value in zip(words[1:], words[2:]):
             if (words[0] == "timeout" or name in INTERVALS) and re.fullmatch("[1-9][0-9]?", value):
-                yield Part(f"a time below 100 without a unit, '{name} {value}'", spell("w", "3.1"))
+                yield Part(f"a time below 100 without a unit, '{name} {value}'", marked("w", "3.1"))
 
 
-def limits(raw: str, words: tuple[str, ...]) -> Iterator[Part]:
-    """What holds for any line: its length, its words, the name it gives, its quotes."""
-    if len(raw.encode()) > LONGEST_LINE:
-        yield Part(f"a line of more than {LONGEST_LINE} bytes", spell("x", end="1.6"))
-    if len(words) > MOST_WORDS:
-        yield Part(f"a line of more than {MOST_WORDS} words", NEVER)
+def limit_parts(raw: str, words: tuple[str, ...]) -> Iterator[Part]:
+    """Yield a part for each general rule that a line breaks: its length, its words, the name it defines, its quotes."""
+    if len(raw.encode()) > MAX_BYTES:
+        yield Part(f"a line of more than {MAX_BYTES} bytes", marked("x", end="1.6"))
+    if len(words) > MAX_WORDS:
+        yield Part(f"a line of more than {MAX_WORDS} words", NEVER)
     if words[0] in NAMED and not NAME.fullmatch(words[1] if len(words) > 1 else ""):
         yield Part(f"'{words[0]}' with a name that is not of letters, digits and _ . : -", NEVER)
     if "'" in raw or '"' in raw:
-        quotes = [one.group() for one in QUOTES.finditer(raw) if one.group()[0] in "\"'"]
+        quotes = [match.group() for match in QUOTES.finditer(raw) if match.group()[0] in "\"'"]
         if quotes:
-            yield Part("quotes are plain characters before 1.6, and part nothing", spell("w", end="1.6"), kind="note")
+            yield Part("releases before 1.6 read quotes as plain characters", marked("w", end="1.6"), kind="note")
         if any(len(quote) == 1 for quote in quotes):
-            yield Part("a quote that is not closed", spell("x", "1.6"))
+            yield Part("a quote that is not closed", marked("x", "1.6"))

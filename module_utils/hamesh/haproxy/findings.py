@@ -1,4 +1,4 @@
-"""What a configuration is judged by: one finding for each thing that an operator should know of a line."""
+"""Findings: the errors and warnings about the lines of a configuration."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 
 class Finding(NamedTuple):
-    """What an operator should know about a line.
+    """One error or warning about a line.
 
-    level: "error" (the dialect itself rejects it), "later" (a later release does: first_rejected),
-    "warning" (accepted, but not quietly, or not as it reads), "unknown" (judged by the nearest thing
-    that is known). first_rejected is "" where no release from the dialect on rejects the line.
+    level: "error" (the dialect itself rejects the line), "later" (a later release does: first_rejected), "warning"
+    (accepted with a warning, or not as it reads), "unknown" (not measured, judged by the most similar line).
+    first_rejected is "" if no release from the dialect on rejects the line.
     """
 
     line: int

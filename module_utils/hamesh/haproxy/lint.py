@@ -1,9 +1,9 @@
-"""Which releases of HAProxy accept which line of a configuration.
+"""Find the lines of a configuration that a release of HAProxy does not accept.
 
-Each line is read as phrases (`phrases`), and dialect_table has the verdict of every release on every
-phrase, measured with the releases themselves. What the table cannot hold stands beside it as rules, for
-one line in `directives` (lengths, names), for several in `surroundings` (sections of one name).
-A line is as good as its worst phrase. What nobody has measured is reported as unknown.
+Each line is split into phrases (`phrases`), and `table` has the verdict of every release on every phrase, measured
+with the releases themselves. Rules stand beside the table for what it cannot hold: for one line in `directives`
+(lengths, names), for several in `context` (sections of one name). The worst phrase of a line decides. What was not
+measured is reported as unknown.
 """
 
 from __future__ import annotations
@@ -11,70 +11,70 @@ from __future__ import annotations
 import itertools
 from typing import Iterator, Sequence
 
-from .directives import directive, limits, section_head
+from .context import contexts, duplicate_proxies, duplicate_servers, in_context
+from .directives import directive_parts, head_parts, limit_parts
 from .findings import Finding
 from .phrases import LETTERS
 from .releases import DIALECTS
-from .surroundings import in_place, same_names, same_servers, surroundings
 from .syntax import parse, split_words
-from .verdicts import NEVER, RELEASES, Part, first_rejection, story
+from .verdicts import NEVER, RELEASES, Part, describe, first_rejection
 
 
 def lint(text: str, dialect: str, until: str = DIALECTS[-1]) -> list[Finding]:
-    """Everything in a configuration that stands in the way from a dialect to a later release.
+    """Return the findings of a configuration for all releases from a dialect to `until`.
 
-    A line gets one finding for the phrase that is rejected first, one for each note and one for each
-    thing unknown. Raises ValueError for a release that is none, or an `until` older than the dialect.
+    A line gets one finding for the phrase that is rejected first, one for each note and one for each unknown part.
+    Raises ValueError for an unknown release, or an `until` older than the dialect.
     """
     if dialect not in DIALECTS or until not in DIALECTS[DIALECTS.index(dialect) :]:
-        raise ValueError(f"from '{dialect}' to '{until}' is no way through {', '.join(DIALECTS)}")
+        raise ValueError(f"'{dialect}' to '{until}' is not a range of releases; use two of {', '.join(DIALECTS)}")
     first, last = RELEASES.index(dialect), RELEASES.index(until)
     lines = text.split("\n")
     return [
         Finding(number, lines[number - 1].strip(), why, rejected, level)
-        for number, parts in sorted(judge(text).items())
-        for why, rejected, level in _told(parts, first, last)
+        for number, parts in sorted(parts_by_line(text).items())
+        for why, rejected, level in _summarize(parts, first, last)
     ]
 
 
-def judge(text: str) -> dict[int, list[Part]]:
-    """What each line says, by number from 1. Lines that say nothing are left out."""
+def parts_by_line(text: str) -> dict[int, list[Part]]:
+    """Return the parts of each line, by number from 1. Empty lines and comments are left out."""
     sections = parse(text)
-    found: dict[int, list[Part]] = {}
+    parts: dict[int, list[Part]] = {}
     raw = text.split("\n")
     start = sections[0].head.number if sections else len(raw) + 1
     for number in range(1, start):
         if split_words(raw[number - 1]):
-            found[number] = [Part("a line before the first section", NEVER)]
-    for section, around in zip(sections, surroundings(sections)):
+            parts[number] = [Part("a line before the first section", NEVER)]
+    for section, context in zip(sections, contexts(sections)):
         letter = LETTERS.get(section.kind, "")
-        found[section.head.number] = list(section_head(section))
+        parts[section.head.number] = list(head_parts(section))
         for line in section.lines:
-            parts = directive(letter, line.words) if letter else ()
-            found[line.number] = [in_place(part, letter, around) for part in parts]
+            measured = directive_parts(letter, line.words) if letter else ()
+            parts[line.number] = [in_context(part, letter, context) for part in measured]
         for line in (section.head, *section.lines):
-            found[line.number] += limits(raw[line.number - 1], line.words)
-    for number, part in itertools.chain(same_names(sections), same_servers(sections)):
-        found[number].append(part)
-    return found
+            parts[line.number] += limit_parts(raw[line.number - 1], line.words)
+    for number, part in itertools.chain(duplicate_proxies(sections), duplicate_servers(sections)):
+        parts[number].append(part)
+    return parts
 
 
-def _told(parts: Sequence[Part], first: int, last: int) -> Iterator[tuple[str, str, str]]:
-    """(why, first release that rejects it, level) of what a line says, from one release to another."""
+def _summarize(parts: Sequence[Part], first: int, last: int) -> Iterator[tuple[str, str, str]]:
+    """Yield (why, first release that rejects the line, level) for the parts of a line, from one release to another."""
     known = [part for part in parts if part.kind == "known"]
     known.sort(key=lambda part: first_rejection(part.verdict, first))
     rejected = [part for part in known if first_rejection(part.verdict, first) <= last]
     warned = [part for part in known if "w" in part.verdict[first : last + 1]]
     worst = rejected or warned
     if worst:
-        at = first_rejection(worst[0].verdict, first)
-        level = "warning" if at > last else "error" if at == first else "later"
-        why = "; ".join(dict.fromkeys(f"{part.what}: {story(part.verdict)}" for part in worst))
-        yield why, RELEASES[at] if rejected else "", level
+        column = first_rejection(worst[0].verdict, first)
+        level = "warning" if column > last else "error" if column == first else "later"
+        why = "; ".join(dict.fromkeys(f"{part.label}: {describe(part.verdict)}" for part in worst))
+        yield why, RELEASES[column] if rejected else "", level
     for part in parts:
-        at = first_rejection(part.verdict, first)
+        column = first_rejection(part.verdict, first)
         if part.kind == "note" and "w" in part.verdict[first : last + 1]:
-            yield part.what, "", "warning"
+            yield part.label, "", "warning"
         elif part.kind == "unknown":
-            how = f": {story(part.verdict)}" if part.verdict else ""
-            yield part.what + how, RELEASES[at] if at <= last else "", "unknown"
+            verdict = f": {describe(part.verdict)}" if part.verdict else ""
+            yield part.label + verdict, RELEASES[column] if column <= last else "", "unknown"

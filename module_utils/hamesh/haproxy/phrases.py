@@ -1,7 +1,7 @@
-"""A line of a configuration, read as phrases; and the table's verdict on each.
+"""Split a line of a configuration into phrases, and look up the table's verdict on each.
 
-A line is its keyword ("timeout connect #"), each option word behind it ("server +inter #"), each acl
-keyword ("fetch path_beg") and each unusual address ("address [").
+The phrases of a line are its keyword ("timeout connect #"), each option after it ("server +inter #"), each acl
+keyword ("fetch path_beg") and each address of a special family ("address [").
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PLACEHOLDERS = {
         "|emerg|crit|err|warning|notice|info|debug"
     ),
 }
-# What may end in "if" or "unless" and a condition, besides what was measured with one.
+# Keywords that may end in "if" or "unless" and a condition, in addition to those measured with one.
 CONDITIONAL = re.compile(
     "acl|block|capture|force-persist|http-(after-)?(request|response)|ignore-persist|monitor|redirect"
     "|(req|rsp)[a-z]+|stats|stick|tcp-(request|response)|use-server|use_backend"
@@ -32,7 +32,7 @@ ANYWHERE = ("fetch ", "conv ", "acl -", "address ", SMUGGLED)  # phrases that me
 
 
 def _load() -> dict[str, dict[str, str]]:
-    """phrase -> letter of a section -> verdict."""
+    """Return the table as phrase -> letter of a section -> verdict."""
     known: dict[str, dict[str, str]] = {}
     for line in TABLE.strip().split("\n"):
         (runs, letters), phrases = line.split(":", 1)[0].split(" "), line.split(":", 1)[1]
@@ -55,7 +55,7 @@ for _phrase in KNOWN:
 
 
 def verdict_of(letter: str, phrase: str) -> str | None:
-    """What is known of a phrase in a section. A listen section is a frontend and a backend in one."""
+    """Return the verdict on a phrase in a section. A listen section is a frontend and a backend in one."""
     measured = KNOWN.get(phrase, {})
     if letter in measured:
         return measured[letter]
@@ -66,65 +66,67 @@ def verdict_of(letter: str, phrase: str) -> str | None:
 
 
 def read_line(letter: str, words: tuple[str, ...]) -> tuple[list[str], tuple[str, ...]]:
-    """The phrases of a line, its keyword's first, and the words that belong to none of them."""
+    """Return the phrases of a line, its keyword's first, and the words that belong to none of them."""
     if words[0] == "acl":
         return ["acl", *expression_phrases(words[2:])], ()
     stem, condition = split_condition(words)
     readings = []
     for tokens in HEADS.get(words[0], ()):
-        size = _matched(tokens, stem)
+        size = _match_length(tokens, stem)
         if size:
             head = " ".join(tokens)
-            options, strange = option_phrases(_family(tokens), stem[size:])
+            options, unknown = option_phrases(_family(tokens), stem[size:])
             if condition and f"{head} if" in KNOWN:
                 head += " if"
             elif condition and not CONDITIONAL.fullmatch(words[0]):
-                strange += condition
+                unknown += condition
             placeholders = sum(token in ("*", "#", "A", "...") for token in tokens)
-            rank = (len(strange), verdict_of(letter, head) is None, placeholders, -size)
-            readings.append((rank, [head, *options], strange))
+            rank = (len(unknown), verdict_of(letter, head) is None, placeholders, -size)
+            readings.append((rank, [head, *options], unknown))
     if not readings:
         return [], ()
-    _, phrases, strange = min(readings)
-    return [*phrases, *address_phrases(stem), *format_phrases(stem), *condition_phrases(condition)], strange
+    _, phrases, unknown = min(readings)
+    return [*phrases, *address_phrases(stem), *format_phrases(stem), *condition_phrases(condition)], unknown
 
 
-def _matched(tokens: tuple[str, ...], words: tuple[str, ...]) -> int:
-    """How many words a phrase's tokens take from the beginning; 0 where they do not fit."""
+def _match_length(tokens: tuple[str, ...], words: tuple[str, ...]) -> int:
+    """Return how many words the tokens of a phrase match from the beginning, or 0 if they do not match."""
     if tokens[-1] == "...":
         return len(words) if len(words) >= len(tokens) and words[: len(tokens) - 1] == tokens[:-1] else 0
-    fits = len(words) >= len(tokens) and all(map(_fits, tokens, words))
-    return len(tokens) if fits else 0
+    matches = len(words) >= len(tokens) and all(map(_matches, tokens, words))
+    return len(tokens) if matches else 0
 
 
-def _fits(token: str, word: str) -> bool:
+def _matches(token: str, word: str) -> bool:
     if token in PLACEHOLDERS:
         return PLACEHOLDERS[token].fullmatch(word) is not None
     return token in ("*", "A", word, re.sub(r"\(.*\)$", "()", word), word.split("(")[0])
 
 
 def _family(tokens: tuple[str, ...]) -> str:
-    """The words that a keyword's options go by: those before its first placeholder."""
+    """Return the words of a keyword before its first placeholder, under which its options are known."""
     return " ".join(itertools.takewhile(lambda token: token not in ("*", "A", "#"), tokens))
 
 
 def option_phrases(family: str, words: tuple[str, ...]) -> tuple[list[str], tuple[str, ...]]:
-    """The option phrases in the words behind a keyword, and the words that are none."""
-    phrases, strange, at = [], [], 0
+    """Return the option phrases of the words after a keyword, and the words that are unknown."""
+    phrases, unknown, at = [], [], 0
     while at < len(words):
-        fitting = [one for one in OPTIONS.get(family, {}).get(words[at], ()) if _matched(one, words[at:])]
-        if fitting:
-            longest = max(fitting, key=len)
+        matching = [
+            option for option in OPTIONS.get(family, {}).get(words[at], ()) if _match_length(option, words[at:])
+        ]
+        if matching:
+            longest = max(matching, key=len)
             phrases.append(f"{family} +{' '.join(longest)}")
             at += len(longest)
         else:
-            strange.append(words[at])
+            unknown.append(words[at])
             at += 1
-    return phrases, tuple(strange)
+    return phrases, tuple(unknown)
 
 
 def split_condition(words: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """A line's words before its "if" or "unless", and the condition from there on."""
+    """Return a line's words before its "if" or "unless", and the condition from there on."""
     if words[0] != "description" and words[:2] != ("stats", "show-desc"):
         for at, word in enumerate(words):
             if at and word in ("if", "unless"):
@@ -133,20 +135,20 @@ def split_condition(words: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str,
 
 
 def condition_phrases(words: Sequence[str]) -> list[str]:
-    """The phrases of the anonymous acls of a condition: those between braces."""
+    """Return the phrases of the anonymous acls of a condition: those between braces."""
     phrases: list[str] = []
     for at, word in enumerate(words):
         if word.lstrip("!") == "{":
-            phrases += expression_phrases([*itertools.takewhile(lambda other: other != "}", words[at + 1 :])])
+            phrases += expression_phrases([*itertools.takewhile(lambda part: part != "}", words[at + 1 :])])
     return phrases
 
 
 def expression_phrases(words: Sequence[str]) -> list[str]:
-    """The phrases of an acl's expression: what it fetches, converters, flags before the patterns."""
+    """Return the phrases of an acl's expression: its fetch, its converters, the flags before its patterns."""
     if not words:
         return []
     fetch, *converters = re.split(r",(?![^(]*\))", words[0])
-    phrases = [f"fetch {fetch.split('(')[0]}", *(f"conv {one.split('(')[0]}" for one in converters)]
+    phrases = [f"fetch {fetch.split('(')[0]}", *(f"conv {converter.split('(')[0]}" for converter in converters)]
     at = 1
     while at < len(words) and re.fullmatch("-[A-Za-z]", words[at]):
         phrases.append(f"acl {words[at]}")
@@ -155,22 +157,22 @@ def expression_phrases(words: Sequence[str]) -> list[str]:
 
 
 def address_phrases(words: Sequence[str]) -> list[str]:
-    """The kinds of address on a line that not every release has: sockets, families, IPv6 in brackets."""
-    given: list[str] = []
+    """Return the phrases of addresses that not every release has: sockets, families, IPv6 in brackets."""
+    addresses: list[str] = []
     if words[0] in ("bind", "server"):
         at = 1 if words[0] == "bind" else 2
-        given = ",".join(words[at : at + 1]).split(",")
+        addresses = ",".join(words[at : at + 1]).split(",")
     elif words[0] in ("dispatch", "log", "source", "stats"):
-        given = [word for word in words if word.startswith("[")]
-    kinds = [re.match(r"\[|/|[a-z0-9+]+@", one) for one in given]
+        addresses = [word for word in words if word.startswith("[")]
+    kinds = [re.match(r"\[|/|[a-z0-9+]+@", address) for address in addresses]
     return list(dict.fromkeys(f"address {kind.group()}" for kind in kinds if kind))
 
 
 def format_phrases(words: Sequence[str]) -> list[str]:
-    """What words hide: expressions in a format ("%[src]"), and headers behind a health check's version,
-    the only way to send any before 2.2."""
-    expressions = [one for word in words for one in re.findall(r"%\[([^]]*)", word)]
-    phrases = [phrase for one in expressions for phrase in expression_phrases([one])]
+    """Return the phrases inside words: expressions in a format ("%[src]"), and headers behind a health check's
+    version, which releases before 2.2 need to send any."""
+    expressions = [expression for word in words for expression in re.findall(r"%\[([^]]*)", word)]
+    phrases = [phrase for expression in expressions for phrase in expression_phrases([expression])]
     if words[:2] == ("option", "httpchk") and any("\r" in word or "\n" in word for word in words):
         phrases.append(SMUGGLED)
     return phrases

@@ -1,4 +1,4 @@
-"""What `show stat` says of pools and servers: one row per proxy and server, by the names of its columns."""
+"""The output of `show stat`: one row per proxy and server, by the names of its columns."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any, Dict, List
 Rows = List[Dict[str, str]]  # of show stat
 
 
-def servers(rows: list[dict[str, str]]) -> list[dict[str, Any]]:
-    """Each server of each proxy: pool, server, status, weight, backup, sessions, queued, check, since (seconds)."""
+def servers(rows: Rows) -> list[dict[str, Any]]:
+    """Return each server of each proxy: pool, server, status, weight, backup, sessions, queued, requests, check,
+    since (seconds)."""
     return [
         {
             "pool": row["pxname"],
@@ -23,74 +24,79 @@ def servers(rows: list[dict[str, str]]) -> list[dict[str, Any]]:
             "since": _number(row["lastchg"]),
         }
         for row in rows
-        if row["svname"] not in ("FRONTEND", "BACKEND")
+        if _is_server(row)
     ]
 
 
-def pools(rows: list[dict[str, str]]) -> dict[str, dict[str, Any]]:
-    """Each proxy that has servers: listener (is it OPEN), servers, up, backups among those, sessions."""
-    found: dict[str, dict[str, Any]] = {}
+def pools(rows: Rows) -> dict[str, dict[str, Any]]:
+    """Return each proxy that has servers: listener (its status, OPEN), servers, up, backups that are up, sessions."""
+    summary: dict[str, dict[str, Any]] = {}
     for server in servers(rows):
-        pool = found.setdefault(server["pool"], {"listener": "", "servers": 0, "up": 0, "backups": 0, "sessions": 0})
+        pool = summary.setdefault(server["pool"], {"listener": "", "servers": 0, "up": 0, "backups": 0, "sessions": 0})
         up = is_up(server["status"])
         pool["servers"] += 1
         pool["up"] += up
         pool["backups"] += up and server["backup"]
         pool["sessions"] += server["sessions"]
     for row in rows:
-        if row["svname"] == "FRONTEND" and row["pxname"] in found:
-            found[row["pxname"]]["listener"] = row["status"]
-    return found
+        if row["svname"] == "FRONTEND" and row["pxname"] in summary:
+            summary[row["pxname"]]["listener"] = row["status"]
+    return summary
 
 
-def members(rows: Rows) -> dict[str, set[str]]:
-    """Return all servers of show stat, by pool."""
-    found: dict[str, set[str]] = {}
+def servers_by_pool(rows: Rows) -> dict[str, set[str]]:
+    """Return the names of all servers, by pool."""
+    names: dict[str, set[str]] = {}
     for row in rows:
-        if row["svname"] not in ("FRONTEND", "BACKEND"):
-            found.setdefault(row["pxname"], set()).add(row["svname"])
-    return found
+        if _is_server(row):
+            names.setdefault(row["pxname"], set()).add(row["svname"])
+    return names
 
 
-def unchecked(rows: Rows) -> set[str]:
-    """Return the pools with a server that a health check has not asked yet: "* INI" while the first is under way."""
-    return {row["pxname"] for row in rows if row.get("check_status", "").endswith("INI")}
+def servers_up(rows: Rows, count_unchecked: bool = False) -> dict[str, set[str]]:
+    """Return the names of the servers that take requests, by pool. A server before its first health check, which
+    HAProxy shows as up, is one of them if `count_unchecked`."""
+    return servers_by_pool([row for row in rows if takes_requests(row) and (count_unchecked or not _is_unchecked(row))])
 
 
-def up(rows: Rows, trusting: bool = False) -> dict[str, set[str]]:
-    """The servers that take requests, by pool: those that a check said to be well, or that have none."""
-    found: dict[str, set[str]] = {}
-    for row in rows:
-        checked = trusting or not row.get("check_status", "").endswith("INI")  # "* INI" while the first is under way
-        if row["svname"] not in ("FRONTEND", "BACKEND") and takes_requests(row) and checked:
-            found.setdefault(row["pxname"], set()).add(row["svname"])
-    return found
+def unchecked_pools(rows: Rows) -> set[str]:
+    """Return the pools with a server before its first health check."""
+    return {row["pxname"] for row in rows if _is_unchecked(row)}
 
 
 def is_up(status: str) -> bool:
-    """Does the sidecar send requests there? "UP", "UP 1/3" (going down), "no check"; not DOWN, NOLB, MAINT, DRAIN."""
+    """Return whether HAProxy sends requests to a server: UP, "UP 1/3" (going down), "no check"; not DOWN, NOLB,
+    MAINT, DRAIN."""
     return status.startswith("UP") or status == "no check"
 
 
-def is_out(status: str, weight: int) -> bool:
-    """Is it out of service on purpose: in maintenance, drained, or of weight 0?"""
+def is_out_of_service(status: str, weight: int) -> bool:
+    """Return whether a server was taken out of service on purpose: in maintenance, drained, or of weight 0."""
     return weight == 0 or status.startswith(("MAINT", "DRAIN"))
 
 
 def not_up(rows: list[dict[str, Any]], names: list[str]) -> list[str]:
-    """Those of the servers "POOL/SERVER" that are here, are not up, and are not out of service on purpose."""
-    here = {f"{row['pool']}/{row['server']}": row for row in rows}
-    found = (here[name] for name in names if name in here)
+    """Return those of the servers "POOL/SERVER" that are in `rows` and down, and not out of service on purpose."""
+    known = {f"{row['pool']}/{row['server']}": row for row in rows}
+    awaited = (known[name] for name in names if name in known)
     return [
         f"{row['pool']}/{row['server']}"
-        for row in found
-        if not is_up(row["status"]) and not is_out(row["status"], row["weight"])
+        for row in awaited
+        if not is_up(row["status"]) and not is_out_of_service(row["status"], row["weight"])
     ]
 
 
 def takes_requests(row: dict[str, str]) -> bool:
-    """Is a server of show stat up, and of a weight?"""
-    return is_up(row["status"]) and _number(row["weight"]) > 0
+    """Return whether a row of show stat is a server that is up and has a weight."""
+    return _is_server(row) and is_up(row["status"]) and _number(row["weight"]) > 0
+
+
+def _is_server(row: dict[str, str]) -> bool:
+    return row["svname"] not in ("FRONTEND", "BACKEND")
+
+
+def _is_unchecked(row: dict[str, str]) -> bool:
+    return row.get("check_status", "").endswith("INI")  # "* INI" while the first check is under way
 
 
 def _number(text: str) -> int:

@@ -1,4 +1,4 @@
-"""Configuration text to sections and lines, split the way HAProxy splits them."""
+"""Parse a configuration into sections, lines and words, as HAProxy does."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ SECTIONS = {
 }
 SPECIAL = re.compile(r"[\\\"'#]")
 PLAIN_WORD = re.compile(r"[^ \t\r]+")
-# Stands for the generation while a text is hashed.
+# Takes the place of the generation when a text is hashed.
 PLACEHOLDER = "@generation@"
 ESCAPES = {"t": "\t", "n": "\n", "r": "\r"}
 
 
 class Line(NamedTuple):
-    """One line that says something: its number from 1, and its words."""
+    """A line that is not empty and no comment: its number from 1, and its words."""
 
     number: int
     words: tuple[str, ...]
 
 
 class Section(NamedTuple):
-    """A section's own line ("listen web") and the lines below it."""
+    """The line that opens a section ("listen web") and the lines below it."""
 
     head: Line
     lines: tuple[Line, ...]
@@ -39,12 +39,12 @@ class Section(NamedTuple):
         return self.head.words[1] if len(self.head.words) > 1 else ""
 
     def values(self, keyword: str) -> list[Line]:
-        """The section's lines that begin with a keyword."""
+        """Return the section's lines that begin with a keyword."""
         return [line for line in self.lines if line.words[0] == keyword]
 
 
 class Bind(NamedTuple):
-    """An address a proxy listens on. An empty address means all of them."""
+    """An address that a proxy listens on. An empty address means all of the host's."""
 
     address: str
     port: int
@@ -56,10 +56,10 @@ class Bind(NamedTuple):
 
 
 def split_words(line: str) -> tuple[str, ...]:
-    """The words of a line: blanks part them, a backslash takes the next character as it is, quotes
-    keep blanks together, # begins a comment."""
+    """Split a line into words: blanks separate them, a backslash escapes the next character, quotes keep blanks,
+    # begins a comment."""
     if not SPECIAL.search(line):
-        return tuple(PLAIN_WORD.findall(line))  # as nearly every line is: ten times as fast
+        return tuple(PLAIN_WORD.findall(line))  # ten times as fast, and enough for nearly every line
     words: list[str] = []
     word: str | None = None
     quote = ""
@@ -85,7 +85,7 @@ def split_words(line: str) -> tuple[str, ...]:
 
 
 def parse(text: str) -> list[Section]:
-    """The sections of a configuration. Lines before the first section are left out: HAProxy rejects them."""
+    """Return the sections of a configuration. Lines before the first section, which HAProxy rejects, are left out."""
     heads: list[Line] = []
     bodies: list[list[Line]] = []
     for number, raw in enumerate(text.split("\n"), start=1):
@@ -101,7 +101,7 @@ def parse(text: str) -> list[Section]:
 
 
 def description(sections: Sequence[Section]) -> str:
-    """What `show info` will say the process runs; "" where the configuration does not say."""
+    """Return the description of the global section, which `show info` shows, or ""."""
     for section in sections:
         if section.kind == "global":
             for line in section.values("description"):
@@ -110,15 +110,15 @@ def description(sections: Sequence[Section]) -> str:
 
 
 def generation(text: str) -> str:
-    """The generation a configuration names itself by: the last word of its description, or ""."""
+    """Return the generation that a configuration names: the last word of its description, or ""."""
     return _naming_line(text.split("\n"))[1]
 
 
 def name_text(text: str) -> tuple[str, str]:
-    """Give a configuration its own generation: return the text that names it, and the generation.
+    """Compute the generation of a configuration: return the text that names it, and the generation.
 
     It is the SHA-256, first 12 digits, of the text with PLACEHOLDER where its description names a generation.
-    A text whose description names none has no generation either: it is returned as it is, with "".
+    A text without a description of the global section has no generation: it is returned unchanged, with "".
     """
     lines = text.split("\n")
     number, name = _naming_line(lines)
@@ -132,7 +132,7 @@ def name_text(text: str) -> tuple[str, str]:
 
 
 def _naming_line(lines: Sequence[str]) -> tuple[int, str]:
-    """The index of the line with the global section's description, and the last word of it, or ""."""
+    """Return the index of the line with the global section's description, and its last word, or ""."""
     section = ""
     for number, line in enumerate(lines):
         words = split_words(line)
@@ -144,7 +144,7 @@ def _naming_line(lines: Sequence[str]) -> tuple[int, str]:
 
 
 def stats_socket(sections: Sequence[Section]) -> str:
-    """The path of the first UNIX stats socket, or ""."""
+    """Return the path of the first UNIX stats socket, or ""."""
     for section in sections:
         for line in section.values("stats"):
             if section.kind == "global" and line.words[1:2] == ("socket",) and line.words[2:3] and "/" in line.words[2]:
@@ -153,7 +153,7 @@ def stats_socket(sections: Sequence[Section]) -> str:
 
 
 def binds(sections: Sequence[Section]) -> list[Bind]:
-    """Every TCP address that the configuration listens on, in order."""
+    """Return every TCP address that the configuration listens on, in order."""
     return list(_binds(sections))
 
 
@@ -161,10 +161,10 @@ def _binds(sections: Sequence[Section]) -> Iterator[Bind]:
     for section in sections:
         if section.kind not in ("listen", "frontend"):
             continue
-        given = [(word, section.head.number) for word in section.head.words[2:3]]
-        given += [(line.words[1], line.number) for line in section.values("bind") if len(line.words) > 1]
-        for addresses, number in given:
-            for address in addresses.split(","):
+        addresses = [(word, section.head.number) for word in section.head.words[2:3]]
+        addresses += [(line.words[1], line.number) for line in section.values("bind") if len(line.words) > 1]
+        for words, number in addresses:
+            for address in words.split(","):
                 for host, port in _ports(address):
                     yield Bind(host, port, section.name, number)
 
@@ -180,7 +180,7 @@ def _ports(address: str) -> Iterator[tuple[str, int]]:
 
 
 def duplicate_binds(sections: Sequence[Section]) -> list[tuple[Bind, Bind]]:
-    """Pairs of binds that want the same address: HAProxy shares it between them without a word."""
+    """Return the pairs of binds with the same address, which HAProxy accepts without a warning."""
     pairs: list[tuple[Bind, Bind]] = []
     seen: dict[int, list[Bind]] = {}
     for bind in binds(sections):

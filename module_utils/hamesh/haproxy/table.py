@@ -1,4 +1,4 @@
-"""What each release of HAProxy accepts. Written by tools/make_dialect_table.py: do not edit.
+"""The verdict of each release of HAProxy on each phrase. Written by tools/make_dialect_table.py: do not edit.
 
 A line is `verdict sections:phrase;phrase;...`. Verdict: releases from the oldest on, "." accepted, "w"
 with a warning, "x" rejected, each for so many releases, the last to the newest ("x3." is rejected by

@@ -1,4 +1,4 @@
-"""Is a configuration fit to run? The host's own binary is asked, and what it does not look at is looked at here."""
+"""Check a configuration: with the host's own HAProxy (`haproxy -c`), and for errors that this does not find."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import re
 from typing import Any, Iterator, NamedTuple, Sequence
 
 from ..haproxy.findings import Finding
-from ..haproxy.releases import DIALECTS, release
+from ..haproxy.releases import DIALECTS, parse_version
 from ..haproxy.syntax import Section, duplicate_binds, parse
-from .programs import run, version_in
+from .programs import run, version_in_output
 
 
 class Verdict(NamedTuple):
-    """What was found: errors (line, text, why, first_rejected) and the warnings of the binary."""
+    """The result of a check: errors (line, text, why, first_rejected), warnings, and the version of the binary."""
 
     errors: list[dict[str, Any]]
     warnings: list[str]
@@ -23,7 +23,7 @@ class Verdict(NamedTuple):
 def check_text(
     text: str, binary: str, timeout: float = 30.0, dialect: str | None = None, findings: Sequence[Finding] = ()
 ) -> Verdict:
-    """Check a configuration that stands nowhere yet: in memory, so a full disk is no matter, and nothing is left."""
+    """Check a configuration that is not in a file yet. It is kept in memory, so a full disk does not matter."""
     descriptor = os.memfd_create("haproxy.cfg")
     with os.fdopen(descriptor, "wb") as file:
         file.write(text.encode(errors="surrogateescape"))
@@ -41,49 +41,52 @@ def check_file(
     findings: Sequence[Finding] = (),
     descriptors: Sequence[int] = (),
 ) -> Verdict:
-    """Check a file: `text` is what stands in it, and the binary gets `descriptors` to open it by.
+    """Check a file whose content is `text`. The binary inherits `descriptors`.
 
-    A dialect that is newer than the binary is an error, and so are findings of the linter that say where a line is
-    rejected; others are warnings.
+    A dialect newer than the binary is an error, and so are the linter's findings about lines that a release rejects;
+    its other findings are warnings.
     """
     lines = text.split("\n")
     sections = parse(text)
     shown = run([binary, "-v"], min(timeout, 10.0))
-    version = version_in(shown)
+    version = version_in_output(shown)
     errors = [_error(lines, number, why) for number, why in _own_findings(sections)]
     fatal = [finding for finding in findings if finding.level in ("error", "later")]
     errors += [_error(lines, finding.line, finding.why, finding.first_rejected) for finding in fatal]
     if not version:
-        why = f"{binary} is no HAProxy that runs: {shown.output.strip()[:200] or 'it says nothing'}; mend that"
+        output = shown.output.strip()[:200] or "no output"
+        why = f"'{binary} -v' does not print a version of HAProxy: {output}; reinstall HAProxy"
         return Verdict([*errors, _error(lines, 0, why)], [], "")
-    said = run([binary, "-c", "-f", path], timeout, descriptors)
-    alerts, warnings = _findings(said.output, path)
+    checked = run([binary, "-c", "-f", path], timeout, descriptors)
+    alerts, warnings = _findings(checked.output, path)
     warnings += [f"line {finding.line}: {finding.why}" for finding in findings if finding not in fatal]
     errors += [_error(lines, 0, why, first) for why, first in _newer_than(dialect, version)]
     errors += [_error(lines, number, why) for number, why in alerts]
-    if said.code != 0 and not alerts:
-        why = said.output.strip().replace(path, "the file")[-500:] or "it says nothing"
-        ends = f"{binary} -c ends with code {said.code}: {why}"
-        errors.append(_error(lines, 0, ends if said.code > 0 else f"it could not be checked: {why}; mend {binary}"))
+    if checked.code != 0 and not alerts:
+        output = checked.output.strip().replace(path, "the file")[-500:] or "no output"
+        failure = f"exited with code {checked.code}" if checked.code > 0 else "failed"
+        errors.append(_error(lines, 0, f"'{binary} -c' {failure}: {output}"))
     return Verdict(errors, warnings, version)
 
 
 def _newer_than(dialect: str | None, version: str) -> Iterator[tuple[str, str]]:
-    """Why a binary cannot run a file of a dialect that is newer than itself, and its release."""
-    branch = ".".join(str(number) for number in release(version)[:2])
+    """Yield a message and the binary's release where the dialect is newer than the binary."""
+    branch = ".".join(str(number) for number in parse_version(version)[:2])
     if dialect and branch in DIALECTS and DIALECTS.index(branch) < DIALECTS.index(dialect):
         yield (
-            f"the dialect is {dialect}, which HAProxy {branch} does not know yet; set sidecar_dialect, or upgrade",
+            f"dialect {dialect} is newer than HAProxy {branch} of this host; lower sidecar_dialect, or upgrade HAProxy",
             branch,
         )
 
 
 def _own_findings(sections: list[Section]) -> list[tuple[int, str]]:
-    found = [
+    """Return line and message of errors that `haproxy -c` does not find."""
+    if not sections:
+        return [(0, "the text has no section, so it is not a configuration of HAProxy")]
+    return [
         (second.line, f"{second} is bound twice, by {first.proxy} (line {first.line}) and by {second.proxy}")
         for first, second in duplicate_binds(sections)
     ]
-    return found if sections else [(0, "there is no section in it: this is no HAProxy configuration")]
 
 
 def _error(lines: list[str], number: int, why: str, first_rejected: str = "") -> dict[str, Any]:
@@ -92,18 +95,18 @@ def _error(lines: list[str], number: int, why: str, first_rejected: str = "") ->
 
 
 def _findings(output: str, path: str) -> tuple[list[tuple[int, str]], list[str]]:
-    """Alerts with their lines, and warnings, of what `haproxy -c` printed."""
+    """Return the alerts with their lines, and the warnings, in what `haproxy -c` printed."""
     alerts: list[tuple[int, str]] = []
     warnings: list[str] = []
-    for raw in output.splitlines():
-        level = re.match(r"\[(ALERT|WARNING|EMERG)\][^:]*: *(.*)", raw)
+    for line in output.splitlines():
+        level = re.match(r"\[(ALERT|WARNING|EMERG)\][^:]*: *(.*)", line)
         if not level:
             continue
         message = re.sub(r"^config *: *", "", level.group(2))
         number = re.search(r"\[" + re.escape(path) + r":([0-9]+)\]", message)
         message = re.sub(r"^parsing \[[^\]]*\] *: *", "", message).replace(path, "the file")
         if re.match(r"(Error\(s\) found|Fatal errors found)", message):
-            continue  # only sums up what the others say; alone, the exit code speaks
+            continue  # a summary; where it is the only alert, the exit code makes the error
         if level.group(1) == "WARNING":
             warnings.append((f"line {number.group(1)}: " if number else "") + message)
         else:

@@ -1,10 +1,10 @@
-"""Take a backend out of this host's sidecar and put it back, while the others go on serving.
+"""Drain a backend on this host's sidecar, put it in maintenance, and make it ready again.
 
-Only with what 1.4 has on its stats socket. Out: weight to zero, wait until its sessions have ended, then
-maintenance. Back: HAProxy takes a server that it is told to enable for up until a check fails ("UP 1/3"),
-so its weight stays zero until a check has passed (measured alike on 2.2, 2.6 and 3.0).
+Uses only commands that 1.4 has on its stats socket. Maintenance: set the weight to zero, wait until the sessions have
+ended, disable the server. Ready: HAProxy counts an enabled server as up until a check fails ("UP 1/3"), so its weight
+stays zero until a check has passed (measured on 2.2, 2.6 and 3.0).
 
-Observe, plan, act: what is refused is refused before anything is touched.
+Observe, plan, act: a request is refused before anything is changed.
 """
 
 from __future__ import annotations
@@ -20,19 +20,18 @@ from ..haproxy.configuration import MIN_READY, Configuration, ServerLine
 from ..haproxy.status import is_up
 from ..haproxy.status import servers as servers_of
 from .files import explain, read_text
-from .lock import Held, exclusive
-from .stats_socket import RuntimeFailure, ask, show_info, show_stat
-from .stats_socket import weight as weight_of
+from .lock import LockHeld, hold_lock
+from .stats_socket import StatsSocketError, get_weight, send_command, show_info, show_stat
 
-POLL = 0.2  # seconds between two looks at the sessions and checks that are waited for
-PARTLY = re.compile(r" [0-9]+/[0-9]+$")  # "UP 1/3": the last check did not say so
+POLL = 0.2  # seconds between two readings of sessions and checks
+CHANGING = re.compile(r" [0-9]+/[0-9]+$")  # "UP 1/3": the last check failed, or none was made yet
 UNITS = {"us": 1e-6, "ms": 1e-3, "": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
-Facts = Dict[str, Any]  # one server, as status.servers gives it, with the weight that is set
+Facts = Dict[str, Any]  # of a server, as from status.servers, with the weight that is set
 
 
 class Request(NamedTuple):
-    """What shall become of which servers. See the options of haproxy_server."""
+    """The servers to change, and how. See the options of haproxy_server."""
 
     backend: Sequence[str]
     pools: Sequence[str]
@@ -47,7 +46,7 @@ class Request(NamedTuple):
 
 @dataclass
 class Outcome:
-    """What became of the servers. See RETURN of haproxy_server."""
+    """The result. See RETURN of haproxy_server."""
 
     changed: bool = False
     before: list[Facts] = field(default_factory=list)
@@ -57,7 +56,7 @@ class Outcome:
 
 
 class DrainError(Exception):
-    """The servers are not as was asked. `outcome` says how they are."""
+    """The servers are not as requested. `outcome` has how they are."""
 
     def __init__(self, message: str, outcome: Outcome) -> None:
         super().__init__(message[0].upper() + message[1:] + ".")
@@ -65,7 +64,7 @@ class DrainError(Exception):
 
 
 class Server(NamedTuple):
-    """A server of the process: its weight as set and as configured, its status, and all else it says."""
+    """A server of the process: its status, its weight as set and as configured, and all its facts."""
 
     name: str  # "POOL/SERVER"
     status: str
@@ -75,101 +74,100 @@ class Server(NamedTuple):
 
     @property
     def in_maintenance(self) -> bool:
-        """Itself, or by the server that it tracks: "MAINT (via app/app1)", which hides whether it is, too."""
+        """Tell whether it is in maintenance, itself or by the server that it tracks: "MAINT (via app/app1)"."""
         return self.status.startswith("MAINT")
 
     @property
-    def set_aside(self) -> bool:
-        """In maintenance, or told to drain with a word of 1.5 and later (which calls a weight of zero DRAIN, too)."""
+    def in_maintenance_or_drain(self) -> bool:
+        """Tell whether it is in maintenance or DRAIN, a state of 1.5 and later (which also shows weight zero so)."""
         return self.status.startswith(("MAINT", "DRAIN"))
 
 
 class Goal(NamedTuple):
-    """What a server shall be."""
+    """The status and weight that a server must get."""
 
     status: str
     weight: int
 
 
 def plan(server: Server, state: str | None, weight: str | None) -> Goal:
-    """What a server is to become. `state` and `weight` as in Request, with one of them at least."""
-    asked = _count(weight, server.initial) if weight is not None else None
-    # Maintenance keeps requests away by itself, so a weight of zero, left by a drain, would only be in the way
-    # of whoever enables the server: it comes back at the weight that its line has.
+    """Return the goal of a server. `state` and `weight` as in Request, of which one is set at least."""
+    asked = _absolute(weight, server.initial) if weight is not None else None
+    # A server in maintenance gets no requests at any weight. A weight of zero, left by a drain, would keep it without
+    # requests when it is enabled again, so it gets the weight of its line.
     own = server.weight or server.initial
     if state == "drain":
-        return Goal(server.status, server.weight if server.set_aside else 0)
+        return Goal(server.status, server.weight if server.in_maintenance_or_drain else 0)
     if state == "maint":
         kept = server.weight if server.in_maintenance else own
         return Goal(server.status if server.in_maintenance else "MAINT", kept if asked is None else asked)
     if state == "ready":
-        ends = server.in_maintenance or (server.set_aside and asked != 0)
+        ends = server.in_maintenance or (server.in_maintenance_or_drain and asked != 0)
         return Goal("UP" if ends else server.status, own if asked is None else asked)
     return Goal(server.status, server.weight if asked is None else asked)
 
 
 def shortages(
-    everyone: Sequence[Facts], goals: dict[str, Goal], shares: dict[str, float], allowed: Sequence[str]
+    servers: Sequence[Facts], goals: dict[str, Goal], shares: dict[str, float], allowed: Sequence[str]
 ) -> list[str]:
-    """Pools that would be left with fewer servers that take requests than their min_ready asks, and are not
-    allowed to. A server that takes none now costs nothing.
+    """Return a message for each pool that would have fewer servers up than min_ready requires, unless it is allowed.
 
-    goals: by "POOL/SERVER"; shares: min_ready by pool.
+    goals: by "POOL/SERVER"; shares: min_ready by pool. Servers that take no requests now do not count.
     """
-    found = []
+    messages = []
     for pool in sorted({name.split("/")[0] for name in goals} - set(allowed)):
-        members = [one for one in everyone if one["pool"] == pool]
-        up = [one for one in members if is_up(one["status"]) and one["weight"]]
-        lost = [one["server"] for one in up if _goes(goals.get(_name(one)))]
+        members = [server for server in servers if server["pool"] == pool]
+        up = [server for server in members if is_up(server["status"]) and server["weight"]]
+        lost = [server["server"] for server in up if _takes_no_requests(goals.get(_name(server)))]
         share = shares.get(pool, MIN_READY)
         least = math.ceil(len(members) * share - 1e-9)  # as in waves: 0.07 * 100 is not quite 7
         if lost and len(up) - len(lost) < least:
-            down = [one["server"] for one in members if one not in up and _name(one) not in goals]
-            found.append(
-                f"pool {pool} has {len(members)} servers, {len(up)} of them up, and its min_ready of {share:g} asks "
-                f"for {least}, but {len(up) - len(lost)} would be left without {_some(lost)}; "
-                + (f"bring up {_some(down)}, or " if down else "")
-                + "name the pool in allow_shrink (in playbooks, mesh_allow_shrink)"
+            down = [server["server"] for server in members if server not in up and _name(server) not in goals]
+            messages.append(
+                f"pool {pool} has {len(up)} of {len(members)} servers up and would have {len(up) - len(lost)} without "
+                f"{_join(lost)}, but its min_ready of {share:g} requires {least}; "
+                + (f"bring up {_join(down)}, or " if down else "")
+                + "add the pool to allow_shrink (in playbooks, mesh_allow_shrink)"
             )
-    return found
+    return messages
 
 
-def _goes(goal: Goal | None) -> bool:
+def _takes_no_requests(goal: Goal | None) -> bool:
     return goal is not None and (goal.status == "MAINT" or not goal.weight)
 
 
-def unknown(request: Request, everyone: Sequence[Facts]) -> list[str]:
-    """Pools and backends that the process does not have, each with what it has instead."""
-    pools = sorted({one["pool"] for one in everyone})
-    names = sorted({one["server"] for one in everyone if not request.pools or one["pool"] in request.pools})
-    where = f"pool {_some(request.pools)}" if request.pools else "any pool of this sidecar"
+def unknown(request: Request, servers: Sequence[Facts]) -> list[str]:
+    """Return a message for each pool and backend that the process does not have, with names that it has."""
+    pools = sorted({server["pool"] for server in servers})
+    names = sorted({server["server"] for server in servers if not request.pools or server["pool"] in request.pools})
+    where = f"pool {_join(request.pools)}" if request.pools else "any pool of this sidecar"
     return [
         *(
-            f"there is no pool {pool} in this sidecar{_instead(pool, pools)}"
+            f"there is no pool {pool} in this sidecar{_suggestion(pool, pools)}"
             for pool in request.pools
             if pool not in pools
         ),
         *(
-            f"there is no server {name} in {where}{_instead(name, names)}"
+            f"there is no server {name} in {where}{_suggestion(name, names)}"
             for name in request.backend
             if name not in names
         ),
     ]
 
 
-def _instead(name: str, names: Sequence[str]) -> str:
+def _suggestion(name: str, names: Sequence[str]) -> str:
     close = difflib.get_close_matches(name, names, 3)
     if close:
         return f"; there is {', '.join(close)}"
-    return f"; there are {_some(names)}" if names else ""
+    return f"; there are {_join(names)}" if names else ""
 
 
-def _some(names: Sequence[str]) -> str:
+def _join(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
-def _count(weight: str, initial: int) -> int:
-    """A weight as HAProxy counts it: 0 to 256, or a share of the one in the file."""
+def _absolute(weight: str, initial: int) -> int:
+    """Return a weight of 0 to 256, also of one in percent of the weight in the file."""
     return initial * int(weight[:-1]) // 100 if weight.endswith("%") else int(weight)
 
 
@@ -178,7 +176,7 @@ def _name(facts: Facts) -> str:
 
 
 class Process:
-    """The process that answered first. Whatever another one answers is an error."""
+    """The process that answers first. An answer of another process is an error."""
 
     def __init__(self, socket: str, timeout: float) -> None:
         self.socket, self.timeout = socket, timeout
@@ -188,48 +186,48 @@ class Process:
         return show_info(self.socket, self.timeout).get("Pid", "")
 
     def servers(self) -> list[Facts]:
-        """All servers of all pools, now."""
+        """Return all servers of all pools."""
         pid, rows = self._pid(), show_stat(self.socket, self.timeout)
         if pid != self.pid:
-            raise RuntimeFailure(
-                f"another HAProxy (pid {pid}) took the place of the one that was told (pid {self.pid}), so what was "
-                "set may be gone"
+            raise StatsSocketError(
+                f"HAProxy was reloaded or restarted during the change (pid {self.pid}, now {pid}), so states and "
+                "weights may be lost"
             )
         return servers_of(rows)
 
-    def weigh(self, facts: Facts) -> Server:
-        """A server with its weight as it is set: the other one may be that of a slow start."""
-        weight, initial = weight_of(self.socket, _name(facts), self.timeout)
+    def with_weight(self, facts: Facts) -> Server:
+        """Return a server with the weight that is set: the weight in `show stat` may be that of a slowstart."""
+        weight, initial = get_weight(self.socket, _name(facts), self.timeout)
         return Server(_name(facts), facts["status"], weight, initial, {**facts, "weight": weight})
 
-    def tell(self, command: str) -> None:
-        """Give an order. One that is followed has no answer."""
-        said = ask(self.socket, command, self.timeout).strip()
-        if "static LB algorithm" in said:
-            raise RuntimeFailure(
-                f"'{command}' is refused: that pool's balance algorithm is static (static-rr, or a hash that is not "
-                "consistent), and takes a weight of 0% or 100% only"
+    def send(self, command: str) -> None:
+        """Send a command that changes a server. The answer is empty where it succeeds."""
+        answer = send_command(self.socket, command, self.timeout).strip()
+        if "static LB algorithm" in answer:
+            raise StatsSocketError(
+                f"HAProxy rejected '{command}': the pool's balance algorithm is static (static-rr, or a hash without "
+                "hash-type consistent), so use a weight of 0% or 100%"
             )
-        if said:
-            raise RuntimeFailure(f"HAProxy answers '{command}' with '{said.splitlines()[0]}'")
+        if answer:
+            raise StatsSocketError(f"HAProxy answered '{command}' with '{answer.splitlines()[0]}'")
 
 
 def change_servers(request: Request, dry_run: bool) -> Outcome:
-    """Make the servers what is requested. Raises DrainError where they are not; what is refused is untouched."""
+    """Change servers as requested. Raises DrainError where that fails; a refused request changes nothing."""
     outcome = Outcome()
     if request.weight is not None and not _is_weight(request.weight):
-        raise DrainError(f"weight {request.weight} is not allowed; give 0 to 256, or 0% to 100%", outcome)
+        raise DrainError(f"weight {request.weight} is not allowed; use 0 to 256, or 0% to 100%", outcome)
     if request.state == "drain" and request.weight is not None:
-        raise DrainError("to drain means a weight of 0; leave weight out, or state", outcome)
+        raise DrainError("state=drain sets weight 0; remove weight, or state", outcome)
     try:
-        with exclusive(request.timeout):
+        with hold_lock(request.timeout):
             Change(request, outcome).run(dry_run)
-    except Held as error:
+    except LockHeld as error:
         raise DrainError(str(error).rstrip("."), outcome) from None
-    except RuntimeFailure as failure:
-        raise DrainError(str(failure), outcome) from None
+    except StatsSocketError as error:
+        raise DrainError(str(error), outcome) from None
     except OSError as error:
-        raise DrainError(f"{explain(error)}. Mend that and run this again", outcome) from error
+        raise DrainError(f"{explain(error)}. Fix this and run it again", outcome) from error
     return outcome
 
 
@@ -239,7 +237,7 @@ def _is_weight(text: str) -> bool:
 
 
 class Change:
-    """One change of some servers of this host's process."""
+    """A change of servers of this host's process."""
 
     def __init__(self, request: Request, outcome: Outcome) -> None:
         self.request = request
@@ -248,19 +246,19 @@ class Change:
         if not self.configuration.socket:
             raise DrainError(f"{request.path} has no 'stats socket /path' in its global section; add it", outcome)
         self.process = Process(self.configuration.socket, request.timeout)
-        everyone = self.process.servers()
+        servers = self.process.servers()
         self.servers = [
-            self.process.weigh(one)
-            for one in everyone
-            if one["server"] in request.backend and (not request.pools or one["pool"] in request.pools)
+            self.process.with_weight(server)
+            for server in servers
+            if server["server"] in request.backend and (not request.pools or server["pool"] in request.pools)
         ]
         self.goals = {server.name: plan(server, request.state, request.weight) for server in self.servers}
         self.weights = {server.name: server.weight for server in self.servers}
         outcome.before = outcome.after = [server.facts for server in self.servers]
-        mistakes = unknown(request, everyone)
-        mistakes += shortages(everyone, self.goals, self.configuration.shares, request.allow_shrink)
-        if mistakes:
-            raise DrainError("; ".join(mistakes) + ". Nothing was touched", outcome)
+        messages = unknown(request, servers)
+        messages += shortages(servers, self.goals, self.configuration.min_ready, request.allow_shrink)
+        if messages:
+            raise DrainError("; ".join(messages) + ". Nothing was changed", outcome)
 
     def run(self, dry_run: bool) -> None:
         planned = [
@@ -279,125 +277,136 @@ class Change:
             return
         try:
             self._act()
-        except RuntimeFailure as failure:
-            midway = ". Some of it had been set; run this again" if self.outcome.changed else ""
-            raise DrainError(f"{failure}{midway}", self.outcome) from None
+        except StatsSocketError as error:
+            partial = ". The change is partly done; run this again" if self.outcome.changed else ""
+            raise DrainError(f"{error}{partial}", self.outcome) from None
         finally:
-            self.outcome.after = self._now(self.outcome.after)
+            self.outcome.after = self._current(self.outcome.after)
         self._verify()
 
     def _act(self) -> None:
-        leaving = [one for one in self.servers if self.goals[one.name].status == "MAINT" and not one.in_maintenance]
-        coming = [one for one in self.servers if one.set_aside and self.goals[one.name].status == "UP"]
-        rising = [one for one in self.servers if one in coming or (not one.weight and self.goals[one.name].weight)]
+        goals = self.goals
+        to_disable = [
+            server for server in self.servers if goals[server.name].status == "MAINT" and not server.in_maintenance
+        ]
+        to_enable = [
+            server for server in self.servers if goals[server.name].status == "UP" and server.in_maintenance_or_drain
+        ]
+        returning = [
+            server
+            for server in self.servers
+            if server in to_enable or (not server.weight and goals[server.name].weight)
+        ]
         for server in self.servers:
-            if server in leaving or server in coming or not self.goals[server.name].weight:
-                self._weigh(server, 0)
-        busy = self._drain()
-        for server in leaving:
-            self._order("disable", server)
-            self._weigh(server, self.goals[server.name].weight)
-        if leaving and not busy:  # one may have begun between the last look and the order
-            self._drain()
-        for server in coming:
-            self._order("enable", server)
+            if server in to_disable or server in to_enable or not goals[server.name].weight:
+                self._set_weight(server, 0)
+        busy = self._wait_for_sessions()
+        for server in to_disable:
+            self._switch("disable", server)
+            self._set_weight(server, goals[server.name].weight)
+        if to_disable and not busy:  # a session may have begun between the last reading and the command
+            self._wait_for_sessions()
+        for server in to_enable:
+            self._switch("enable", server)
         deadline = time.monotonic() + self.request.wait
-        self._settle(rising, coming, deadline)
+        self._wait_for_checks(returning, to_enable, deadline)
         for server in self.servers:
-            self._weigh(server, self.goals[server.name].weight)
+            self._set_weight(server, goals[server.name].weight)
         if self.request.state == "ready":
             self._require_up(deadline)
 
-    def _order(self, verb: str, server: Server) -> None:
-        self.process.tell(f"{verb} server {server.name}")
+    def _switch(self, verb: str, server: Server) -> None:
+        self.process.send(f"{verb} server {server.name}")
         self.outcome.changed = True
 
-    def _weigh(self, server: Server, weight: int) -> None:
-        """Set a weight where it is another, in words that static algorithms take, too, where there are such."""
+    def _set_weight(self, server: Server, weight: int) -> None:
+        """Set a weight if it differs, in percent where static algorithms accept it so."""
         if self.weights[server.name] != weight:
-            words = "0%" if not weight else "100%" if weight == server.initial else str(weight)
-            self.process.tell(f"set weight {server.name} {words}")
+            value = "0%" if not weight else "100%" if weight == server.initial else str(weight)
+            self.process.send(f"set weight {server.name} {value}")
             self.weights[server.name] = weight
             self.outcome.changed = True
 
-    def _drain(self) -> list[Facts]:
-        """Wait until no server has sessions. Returns those that still have, where that is to be passed over."""
+    def _wait_for_sessions(self) -> list[Facts]:
+        """Wait until no server has sessions. Returns those that still have, with `force`; else raises DrainError."""
         if self.request.state not in ("drain", "maint"):
             return []
         deadline = time.monotonic() + self.request.wait
-        busy = self._wait(lambda one: bool(one["sessions"] or one["queued"]), deadline)
-        told = "; ".join(
-            f"server {_name(one)} still has sessions after {self.request.wait} s (open {one['sessions']}, queued "
-            f"{one['queued']}); it is {_reach(one)}"
-            for one in busy
+        busy = self._wait(lambda server: bool(server["sessions"] or server["queued"]), deadline)
+        message = "; ".join(
+            f"server {_name(server)} still has sessions after {self.request.wait} s (open {server['sessions']}, queued "
+            f"{server['queued']}); it is {_state(server)}"
+            for server in busy
         )
         if busy and not (self.request.force and self.request.state == "maint"):
-            raise DrainError(f"{told}. Run this again to wait longer, or set it ready again", self.outcome)
+            raise DrainError(f"{message}. Run this again to wait longer, or make it ready again", self.outcome)
         if busy:
-            self.outcome.warnings.append(told)
+            self.outcome.warnings.append(message)
         return busy
 
-    def _settle(self, rising: Sequence[Server], coming: Sequence[Server], deadline: float) -> None:
-        """Wait until a check has said of each rising server whether it is up."""
-        names = {server.name for server in rising}
+    def _wait_for_checks(self, returning: Sequence[Server], enabled: Sequence[Server], deadline: float) -> None:
+        """Wait until a check of each returning server has passed or failed."""
+        names = {server.name for server in returning}
         lines = self.configuration.servers
-        enabled = time.monotonic()
-        checked = {one.name: enabled + _two_checks(lines[one.name]) for one in coming if one.name in lines}
+        now = time.monotonic()
+        checked = {server.name: now + _two_checks(lines[server.name]) for server in enabled if server.name in lines}
 
-        def is_unknown(one: Facts) -> bool:
-            name, status = _name(one), one["status"]
+        def is_unknown(server: Facts) -> bool:
+            name, status = _name(server), server["status"]
             if name not in names or status == "no check" or status.startswith("DOWN"):
                 return False
-            # With `fall 1`, HAProxy shows no "1/3" before the first check; nor does one that says DRAIN at weight 0.
-            silent = status.startswith("DRAIN") or (name in lines and ("fall", "1") in _pairs(lines[name]))
-            return bool(PARTLY.search(status)) or (silent and time.monotonic() < checked.get(name, 0))
+            # With `fall 1`, HAProxy shows no "1/3" before the first check; nor does a release with DRAIN at weight 0.
+            hidden = status.startswith("DRAIN") or (name in lines and ("fall", "1") in _pairs(lines[name]))
+            return bool(CHANGING.search(status)) or (hidden and time.monotonic() < checked.get(name, 0))
 
         self._wait(is_unknown, deadline)
 
     def _require_up(self, deadline: float) -> None:
-        def is_not_up(one: Facts) -> bool:
-            drained = not self.goals[_name(one)].weight and one["status"] == "DRAIN"  # what 1.5 calls a weight of 0
-            return not drained and one["status"] not in ("UP", "no check")
+        def is_not_up(server: Facts) -> bool:
+            drained = not self.goals[_name(server)].weight and server["status"] == "DRAIN"  # weight 0 since 1.5
+            return not drained and server["status"] not in ("UP", "no check")
 
         down = self._wait(is_not_up, deadline)
         if down and self.request.wait:
             raise DrainError(
                 "; ".join(
-                    f"server {_name(one)} is {one['status']} after {self.request.wait} s"
-                    + (f" (last check {one['check']})" if one["check"] else "")
-                    for one in down
+                    f"server {_name(server)} is {server['status']} after {self.request.wait} s"
+                    + (f" (last check {server['check']})" if server["check"] else "")
+                    for server in down
                 )
-                + ". It has its weight again and takes requests when a check passes: see to the application there",
+                + ". Its weight is restored, so it takes requests when a check passes: check the application there",
                 self.outcome,
             )
 
     def _wait(self, pending: Callable[[Facts], bool], deadline: float) -> list[Facts]:
-        """Look until no server is pending, or the deadline has passed. Returns those that are still pending."""
+        """Wait until no server is pending, or until the deadline. Returns those that are still pending."""
         while self.request.wait:
-            left = [one for one in self.process.servers() if _name(one) in self.goals and pending(one)]
-            if not left or time.monotonic() >= deadline:
-                return left
+            servers = [server for server in self.process.servers() if _name(server) in self.goals and pending(server)]
+            if not servers or time.monotonic() >= deadline:
+                return servers
             time.sleep(POLL)
         return []
 
-    def _now(self, otherwise: list[Facts]) -> list[Facts]:
-        """The servers as they are; as they were where that cannot be asked."""
+    def _current(self, previous: list[Facts]) -> list[Facts]:
+        """Return the servers as they are now; `previous` where the process does not answer."""
         try:
-            return [self.process.weigh(one).facts for one in self.process.servers() if _name(one) in self.goals]
-        except RuntimeFailure:
-            return otherwise
+            servers = [server for server in self.process.servers() if _name(server) in self.goals]
+            return [self.process.with_weight(server).facts for server in servers]
+        except StatsSocketError:
+            return previous
 
     def _verify(self) -> None:
-        """A process that took every order must say so."""
-        self.process.servers()  # is it still the same?
-        wrong = [
-            f"server {_name(one)} is {one['status']} with weight {one['weight']}, not {goal.status} with {goal.weight}"
-            for one in self.outcome.after
-            for goal in [self.goals[_name(one)]]
-            if one["weight"] != goal.weight or one["status"].startswith("MAINT") != goal.status.startswith("MAINT")
-        ]
-        if wrong:
-            raise DrainError("; ".join(wrong) + ". Is somebody else changing it? Run this again", self.outcome)
+        """Raise DrainError where a server has not the status and weight of its goal."""
+        self.process.servers()  # raises if another process answers
+        messages = []
+        for server in self.outcome.after:
+            goal, status, weight = self.goals[_name(server)], server["status"], server["weight"]
+            if weight != goal.weight or status.startswith("MAINT") != goal.status.startswith("MAINT"):
+                messages.append(
+                    f"server {_name(server)} is {status} with weight {weight}, not {goal.status} with {goal.weight}"
+                )
+        if messages:
+            raise DrainError("; ".join(messages) + ". Another change may be under way; run this again", self.outcome)
 
 
 def _pairs(line: ServerLine) -> list[tuple[str, str]]:
@@ -405,17 +414,17 @@ def _pairs(line: ServerLine) -> list[tuple[str, str]]:
 
 
 def _two_checks(line: ServerLine) -> float:
-    """Seconds after which a check has passed or failed: one that hangs takes as long as from one to the next."""
+    """Return the seconds of two checks, after which one has passed or failed: a check that hangs takes an interval."""
     match = re.fullmatch(r"([0-9]+)([a-z]*)", dict(_pairs(line)).get("inter", "2000"))
     return 2 * int(match.group(1)) * UNITS.get(match.group(2), 1e-3) if match else 4.0
 
 
-def _reach(one: Facts) -> str:
-    """Who still gets there, of a server that is being taken out."""
-    if one["status"].startswith("MAINT"):
+def _state(server: Facts) -> str:
+    """Return the state of a server whose sessions have not ended, and which requests it still gets."""
+    if server["status"].startswith("MAINT"):
         return "in maintenance"
-    return f"at weight {one['weight']}, where only requests that stick to it get through"
+    return f"at weight {server['weight']}, and gets only requests that stick to it"
 
 
 def _lines(servers: Sequence[Facts]) -> str:
-    return "".join(f"{_name(one)} {one['status']} weight {one['weight']}\n" for one in servers)
+    return "".join(f"{_name(server)} {server['status']} weight {server['weight']}\n" for server in servers)

@@ -1,4 +1,4 @@
-"""Files that are replaced whole: whenever somebody looks, or power is cut, there is the old one or the new one."""
+"""Files that are replaced atomically: a reader, or a host after a power cut, has the old file or the new one."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from pathlib import Path
 
 
 def read_text(path: str | Path) -> str:
-    """A file as text; bytes that are no UTF-8 are kept apart, not lost."""
+    """Return a file as text. Bytes that are not UTF-8 are kept as surrogates."""
     return Path(path).read_text(encoding="utf-8", errors="surrogateescape")
 
 
 def explain(error: OSError) -> str:
-    """What could not be done to which file, and why."""
+    """Return which file could not be read or written, and why."""
     advice = " (use become)" if error.errno in (errno.EACCES, errno.EPERM) and os.geteuid() else ""
     return f"{error.filename} cannot be read or written: {error.strerror}{advice}"
 
 
-def write_whole(path: Path, text: str, mode: int | None = None) -> None:
-    """Replace a file at once and for good, or make it. Raises OSError, and then the old one stands.
+def write_atomically(path: Path, text: str, mode: int | None = None) -> None:
+    """Replace or create a file atomically and durably. Raises OSError, and then the old file is unchanged.
 
-    It keeps owner, mode and SELinux context of the file that was there; a new one is its writer's, 0644.
-    `mode` sets another. The staged file has one name, so killed runs pile nothing up, and it ends like
-    no file that others read.
+    The file keeps owner, mode and SELinux context of the one it replaces; a new one is 0644 and belongs to its writer.
+    `mode` sets another mode. The staged file always has the same name, so that killed runs leave one at most, and a
+    suffix that no other program reads.
     """
-    staged = staging(path)
+    staged = staging_path(path)
     descriptor = os.open(str(staged), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(text.encode(errors="surrogateescape"))
-            same_access(descriptor, path, mode)
+            copy_access(descriptor, path, mode)
             file.flush()
             os.fsync(descriptor)
         staged.replace(path)
@@ -43,13 +43,13 @@ def write_whole(path: Path, text: str, mode: int | None = None) -> None:
     sync_directory(path.parent)
 
 
-def staging(path: Path) -> Path:
-    """Where the new version of a file is written, before it takes the file's place."""
+def staging_path(path: Path) -> Path:
+    """Return where the new version of a file is written before it replaces the file."""
     return path.with_name(f".{path.name}.staged")
 
 
 def sync_directory(path: Path) -> None:
-    """Make what was renamed, linked or made in a directory survive a power cut."""
+    """Make what was renamed, linked or created in a directory survive a power cut."""
     directory = os.open(str(path), os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(directory)
@@ -57,14 +57,14 @@ def sync_directory(path: Path) -> None:
         os.close(directory)
 
 
-def same_access(descriptor: int, path: Path, mode: int | None = None) -> None:
-    """Give an open file the owner, mode and SELinux context of the one at `path`, or another mode."""
+def copy_access(descriptor: int, path: Path, mode: int | None = None) -> None:
+    """Give an open file the owner, mode and SELinux context of the file at `path`, or the mode `mode`."""
     try:
-        there = path.stat()
+        current = path.stat()
     except FileNotFoundError:
         os.fchmod(descriptor, 0o644 if mode is None else mode)
         return
-    os.fchown(descriptor, there.st_uid, there.st_gid)
-    os.fchmod(descriptor, (there.st_mode & 0o7777) if mode is None else mode)
+    os.fchown(descriptor, current.st_uid, current.st_gid)
+    os.fchmod(descriptor, (current.st_mode & 0o7777) if mode is None else mode)
     with contextlib.suppress(OSError):  # a file system without contexts
         os.setxattr(descriptor, "security.selinux", os.getxattr(str(path), "security.selinux"))

@@ -1,7 +1,7 @@
-"""What a host is, and how well it is served: its hypervisor, CPU steal, scheduling pauses, clock, cores and memory.
+"""Measure a host: its hypervisor, CPU steal, scheduling pauses, clock source, cores and memory.
 
-The way of the data: `measure` -> `Figures` -> `judge` (pure) -> one sentence for each figure that is out of bounds.
-`root` is where /proc, /sys and /run are. Runs on hosts: Python 3.8 and the standard library.
+Data flow: `measure` -> `Figures` -> `evaluate` (pure) -> one finding for each figure that is out of bounds.
+`root` is the directory of /proc, /sys and /run. Runs on hosts: Python 3.8 and the standard library.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from .systemd import Unit
 
 ROOT = Path("/")
 
-# The words are those of systemd-detect-virt(1), which calls EC2's and Google's KVM guests by the cloud's name.
+# The types of systemd-detect-virt(1), which has types of their own for KVM guests of EC2 and Google.
 KVM = ("kvm", "amazon", "google")
 BARE_METAL = "none"
-# How a DMI string begins, and whose it is: systemd's table (src/basic/virt.c), in the order that it asks in.
+# Types by the beginning of a DMI string: the table of systemd (src/basic/virt.c), in its order.
 DMI_NAMES = ("product_name", "sys_vendor", "board_vendor", "bios_vendor", "product_version")
 DMI_VENDORS = {
     "KVM": "kvm",
@@ -29,7 +29,7 @@ DMI_VENDORS = {
     "KubeVirt": "kvm",
     "Amazon EC2": "amazon",
     "Google Compute Engine": "google",
-    "QEMU": "qemu",  # with KVM or without
+    "QEMU": "qemu",  # with or without KVM
     "VMware": "vmware",
     "VMW": "vmware",
     "innotek GmbH": "oracle",
@@ -40,14 +40,14 @@ DMI_VENDORS = {
     "BHYVE": "bhyve",
     "Hyper-V": "microsoft",
 }
-# Clock sources that only one hypervisor offers.
+# Clock sources that only one hypervisor has.
 HYPERVISOR_CLOCKS = {"kvm-clock": "kvm", "xen": "xen", "hyperv_clocksource_tsc_page": "microsoft"}
-GOOD_CLOCKS = ("kvm-clock", "tsc", "arch_sys_counter")  # the last is arm64's
+GOOD_CLOCKS = ("kvm-clock", "tsc", "arch_sys_counter")  # arch_sys_counter: arm64
 
 PAUSE_STEP = 0.001
 LEAST_CORES = 1
-# "About 33 kB of RAM being consumed per established connection": two buffers of 16 kB and what goes with them
-# (HAProxy's configuration manual, `maxconn` of a proxy). Sockets take about as much of the kernel's memory again.
+# "About 33 kB of RAM being consumed per established connection": two buffers of 16 kB and their overhead
+# (HAProxy's configuration manual, `maxconn` of a proxy). Sockets take about as much kernel memory.
 KB_PER_CONNECTION = 33
 
 POLICIES = {
@@ -61,12 +61,12 @@ POLICIES = {
 
 
 class KvmError(Exception):
-    """The parameters are wrong."""
+    """The parameters have mistakes."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What is allowed: steal in percent of all CPU time, the longest pause in milliseconds."""
+    """The limits: steal in percent of all CPU time, the longest pause in milliseconds."""
 
     steal: float
     pause: float
@@ -74,7 +74,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Request:
-    """What to measure: for how many seconds, for how many connections, which unit's processes."""
+    """The parameters of a measurement: seconds, connections of HAProxy, the unit of its processes, and the limits."""
 
     seconds: float
     maxconn: int
@@ -83,7 +83,7 @@ class Request:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Request:
-        """Check a module's parameters; raise KvmError naming every mistake. NaN is within no bounds."""
+        """Check a module's parameters. Raises KvmError with every mistake. NaN is a mistake."""
         bounds = {"seconds": (0.1, 3600), "max_steal": (0, 100), "max_pause": (0, 3_600_000), "maxconn": (0, 10**9)}
         mistakes = [
             f"{name} = {params[name]}: must be from {low} to {high}"
@@ -98,7 +98,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Guest:
-    """`type` as systemd-detect-virt(1) has it, `none` being bare metal; what it was `told_by`."""
+    """`type` as in systemd-detect-virt(1), `none` for bare metal; `told_by`: the source of the type."""
 
     type: str
     kvm: bool
@@ -107,7 +107,7 @@ class Guest:
 
 @dataclass(frozen=True)
 class Pauses:
-    """Milliseconds that a sleep of 1 ms overshot by at the most, and how many overshot by more than the limit."""
+    """Milliseconds by which a sleep of 1 ms was late at most, and how many sleeps were later than the limit."""
 
     longest: float
     over: int
@@ -115,7 +115,7 @@ class Pauses:
 
 @dataclass(frozen=True)
 class Cores:
-    """CPUs online, CPUs that the affinity leaves, and the CPU quota in CPUs (None without one)."""
+    """CPUs online, CPUs of the affinity mask, and the CPU quota in CPUs (None: no quota)."""
 
     online: int
     affinity: int
@@ -128,7 +128,7 @@ class Cores:
 
 @dataclass(frozen=True)
 class Memory:
-    """MB of 1,048,576 bytes: all of the host's, what is available, what HAProxy holds, what `maxconn` asks for."""
+    """MB of 1,048,576 bytes: of the host, available, held by HAProxy, needed for `maxconn`."""
 
     total: int
     available: int
@@ -147,7 +147,7 @@ class Scheduling:
 
 @dataclass(frozen=True)
 class Figures:
-    """All that was measured. `steal` is None where the counters cannot tell."""
+    """All that was measured. `steal` is None where the counters do not show it."""
 
     seconds: float
     guest: Guest
@@ -165,7 +165,7 @@ class Figures:
 
 
 def measure(request: Request, root: Path = ROOT) -> Figures:
-    """Watch the host for `seconds`, and read what stands still."""
+    """Measure steal and pauses for `seconds`, and read the other figures."""
     pids = Unit(request.unit, timeout=5).pids()
     before = read(root / "proc/stat")
     pauses = watch_pauses(request.seconds, request.limits.pause)
@@ -176,56 +176,56 @@ def measure(request: Request, root: Path = ROOT) -> Figures:
         guest=identify(detect_virt(), root),
         clock_source=read(root / "sys/devices/system/clocksource/clocksource0/current_clocksource"),
         cores=count_cores(pids, root),
-        memory=weigh_memory(request.maxconn, pids, root),
+        memory=measure_memory(request.maxconn, pids, root),
         scheduling=list(read_scheduling(pids)),
     )
 
 
-def judge(figures: Figures, limits: Limits) -> list[str]:
-    """A sentence for each figure that is out of bounds: what was measured, what is allowed, what to do."""
+def evaluate(figures: Figures, limits: Limits) -> list[str]:
+    """Return a finding for each figure that is out of bounds: what was measured, what is allowed, what to do."""
     guest, pauses, cores, memory = figures.guest, figures.pauses, figures.cores, figures.memory
     findings = []
     if not guest.kvm and guest.type != BARE_METAL:
         findings.append(
-            f"The host is of type {guest.type} (so says {guest.told_by}), a KVM guest or bare metal is allowed: "
+            f"The host is of type {guest.type} (source: {guest.told_by}), allowed are KVM guests and bare metal: "
             "move it to a KVM hypervisor."
         )
     if figures.steal is None:
         findings.append(
-            f"CPU steal cannot be told: within {figures.seconds:g} s the counters of /proc/stat stood still or went "
-            "back: measure again, for longer."
+            f"CPU steal is unknown, because the counters of /proc/stat did not increase within {figures.seconds:g} s: "
+            "measure again, for longer."
         )
     elif figures.steal > limits.steal:
         findings.append(
-            f"CPU steal was {figures.steal:g} % over {figures.seconds:g} s, {limits.steal:g} % is allowed: take load "
-            "off its hypervisor, or give the guest cores of its own."
+            f"CPU steal was {figures.steal:g} % over {figures.seconds:g} s, {limits.steal:g} % is allowed: reduce the "
+            "load of its hypervisor, or pin the guest to cores of its own."
         )
     if pauses.longest > limits.pause:
         findings.append(
-            f"The longest scheduling pause in {figures.seconds:g} s was {pauses.longest:g} ms (there were "
-            f"{pauses.over} of more than {limits.pause:g} ms), {limits.pause:g} ms is allowed: look for steal, a CPU "
-            "quota, or a program that takes all CPUs."
+            f"The longest scheduling pause in {figures.seconds:g} s was {pauses.longest:g} ms, {limits.pause:g} ms is "
+            f"allowed, {pauses.over} were longer: look for steal, a CPU quota, or a program that uses all CPUs."
         )
     if figures.clock_source not in GOOD_CLOCKS:
         findings.append(
-            f"The clock source is {figures.clock_source or 'unknown'}, {', '.join(GOOD_CLOCKS)} are allowed: write one "
-            "that available_clocksource has to /sys/devices/system/clocksource/clocksource0/current_clocksource, and "
-            "take clocksource= off the kernel's command line."
+            f"The clock source is {figures.clock_source or 'unknown'}, allowed are {', '.join(GOOD_CLOCKS)}: write one "
+            "of available_clocksource to /sys/devices/system/clocksource/clocksource0/current_clocksource, and remove "
+            "clocksource= from the kernel's command line."
         )
     if cores.usable < LEAST_CORES:
         findings.append(
-            f"HAProxy may use {cores.usable:g} of a core ({cores.online} online, {cores.affinity} by affinity, the "
-            f"rest is quota), {LEAST_CORES} is the least: raise CPUQuota= of its unit, or cpu.max of its container."
+            f"HAProxy may use {cores.usable:g} cores ({cores.online} online, {cores.affinity} by affinity, quota "
+            f"{cores.quota}), at least {LEAST_CORES} is needed: raise CPUQuota= of its unit, or cpu.max of its "
+            "container."
         )
     room = memory.available + memory.held
     if memory.needed > room:
         findings.append(
-            f"maxconn asks for {memory.needed} MB ({KB_PER_CONNECTION} kB a connection), {room} of {memory.total} MB "
-            "are available to HAProxy: lower maxconn, or give the guest more memory."
+            f"maxconn needs {memory.needed} MB ({KB_PER_CONNECTION} kB for each connection), {room} of {memory.total} "
+            "MB are available to HAProxy: lower maxconn, or give the guest more memory."
         )
     findings += [
-        f"HAProxy (pid {process.pid}) runs with policy {process.policy} and nice {process.nice}, at least other and 0 "
-        "are allowed: take CPUSchedulingPolicy= and Nice= off its unit, and restart it."
+        f"HAProxy (pid {process.pid}) runs with policy {process.policy} and nice {process.nice}, it needs policy other "
+        "and nice 0 or better: remove CPUSchedulingPolicy= and Nice= from its unit, and restart it."
         for process in figures.scheduling
         if process.policy in ("batch", "idle") or process.nice > 0
     ]
@@ -233,32 +233,32 @@ def judge(figures: Figures, limits: Limits) -> list[str]:
 
 
 def read(path: Path) -> str:
-    """What a file says, without the white space around it; nothing if it cannot be read."""
+    """Return the text of a file, stripped; "" if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return ""
 
 
-# What the guest is
+# The type of the guest
 
 
 def detect_virt() -> str:
-    """The word that systemd-detect-virt answers; empty where it is not there."""
-    answer = run(["systemd-detect-virt"], timeout=5).output.strip()
-    return answer if re.fullmatch(r"[a-z0-9-]+", answer) else ""
+    """Return the type that systemd-detect-virt prints; "" where it does not print one."""
+    output = run(["systemd-detect-virt"], timeout=5).output.strip()
+    return output if re.fullmatch(r"[a-z0-9-]+", output) else ""
 
 
 def identify(detected: str, root: Path = ROOT) -> Guest:
-    """What the host is: as systemd-detect-virt says (it alone can ask the CPU), else by the first sign there is."""
+    """Return the type of the host, from systemd-detect-virt (which also reads CPUID), else from the first sign."""
     signs = [(detected, "systemd-detect-virt")] if detected else find_signs(root)
     kind, told_by = next(iter(signs), (BARE_METAL, "the lack of any other sign"))
     return Guest(kind, kind in KVM, told_by)
 
 
 def find_signs(root: Path) -> Iterator[tuple[str, str]]:
-    """(type, told by), containers first: what a container sees of hypervisors is its host's."""
-    if (root / "proc/vz").exists() and not (root / "proc/bc").exists():  # a host of OpenVZ has both
+    """Yield (type, told_by), containers first, because a container sees the hypervisor of its host."""
+    if (root / "proc/vz").exists() and not (root / "proc/bc").exists():  # a host of OpenVZ has both directories
         yield "openvz", "/proc/vz"
     container = read(root / "run/systemd/container")
     if container:
@@ -276,7 +276,7 @@ def find_signs(root: Path) -> Iterator[tuple[str, str]]:
         yield xen, "/sys/hypervisor/type"
     clocks = read(root / "sys/devices/system/clocksource/clocksource0/available_clocksource").split()
     by_clock = [kind for clock, kind in HYPERVISOR_CLOCKS.items() if clock in clocks]
-    # Before the clocks, because VirtualBox has kvm-clock, too.
+    # Before the clock sources, because VirtualBox also has kvm-clock.
     if ".metal" not in read(root / "sys/class/dmi/id/product_name"):
         for name in DMI_NAMES:
             value = read(root / "sys/class/dmi/id" / name)
@@ -290,26 +290,26 @@ def find_signs(root: Path) -> Iterator[tuple[str, str]]:
         yield "vm-other", "the flag hypervisor in /proc/cpuinfo"
 
 
-# Whether it gets the CPU
+# CPU
 
 
 def cpu_times(stat: str) -> list[int]:
-    """Ticks of all CPUs together by /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal.
+    """Return the ticks of all CPUs in /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal.
 
-    The guest and guest_nice that follow are not added: they are in user and nice already (proc(5)).
+    guest and guest_nice are left out, because user and nice include them (proc(5)).
     """
     words = next((line.split() for line in stat.splitlines() if line.startswith("cpu ")), [])
     times = [int(ticks) for ticks in words[1:9]]
-    return times + [0] * (8 - len(times))  # kernels before 2.6.11 know of no steal
+    return times + [0] * (8 - len(times))  # kernels before 2.6.11 have no steal
 
 
 def steal_percent(before: str, after: str) -> float | None:
-    """Steal between two readings of /proc/stat, in percent of all CPU time; None where they cannot tell.
+    """Return steal between two readings of /proc/stat, in percent of all CPU time; None where it is unknown.
 
-    idle and iowait may go back a little by design (proc(5)), and count as standing still then. A steal that goes
-    back (a live migration can do that) tells nothing.
+    idle and iowait may decrease a little (proc(5)) and count as zero then. A steal that decreases, as a live migration
+    can make it, is unknown.
     """
-    spent = [late - early for early, late in zip(cpu_times(before), cpu_times(after))]
+    spent = [new - old for old, new in zip(cpu_times(before), cpu_times(after))]
     total = sum(max(0, ticks) for ticks in spent)
     return round(100 * spent[7] / total, 2) if total and spent[7] >= 0 else None
 
@@ -320,7 +320,7 @@ def watch_pauses(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Pauses:
-    """Sleep for 1 ms again and again; each reading of the clock ends one sleep and begins the next, without a gap."""
+    """Measure by how much sleeps of 1 ms are late. One reading of the clock ends a sleep and begins the next."""
     longest, over = 0.0, 0
     now = clock()
     end = now + seconds
@@ -335,12 +335,12 @@ def watch_pauses(
 
 
 def count_cores(pids: Sequence[int], root: Path = ROOT) -> Cores:
-    """The cores that the narrowest of these processes may use; without any, this one."""
+    """Return the cores that the most restricted of these processes may use; without processes, this one."""
     affinities, quotas = [], []
     for pid in pids or [os.getpid()]:
         try:
             affinities.append(len(os.sched_getaffinity(pid)))
-        except OSError:  # it has ended
+        except OSError:  # the process has ended
             continue
         quotas += cpu_quotas(read(root / f"proc/{pid}/cgroup"), root / "sys/fs/cgroup")
     online = os.cpu_count() or 1
@@ -348,7 +348,7 @@ def count_cores(pids: Sequence[int], root: Path = ROOT) -> Cores:
 
 
 def cpu_quotas(cgroups: str, mount: Path) -> list[float]:
-    """The quotas, in CPUs, of a /proc/PID/cgroup and of the groups above it: cgroup v2, or the controller cpu of v1."""
+    """Return the quotas, in CPUs, of the groups in a /proc/PID/cgroup and their parents: cgroup v2, or cpu of v1."""
     quotas = []
     for line in cgroups.splitlines():
         _, controllers, path = line.split(":", 2)
@@ -358,25 +358,26 @@ def cpu_quotas(cgroups: str, mount: Path) -> list[float]:
         for folder in (group, *group.parents):
             v1 = f"{read(folder / 'cpu.cfs_quota_us')} {read(folder / 'cpu.cfs_period_us')}"
             words = (read(folder / "cpu.max") or v1).split()
-            if len(words) == 2 and words[0].isdigit():  # not max, nor -1
+            if len(words) == 2 and words[0].isdigit():  # neither max nor -1
                 quotas.append(int(words[0]) / int(words[1]))
     return quotas
 
 
 def read_scheduling(pids: Sequence[int]) -> Iterator[Scheduling]:
+    """Yield policy and nice of processes."""
     for pid in pids:
         try:
             policy = os.sched_getscheduler(pid) & ~os.SCHED_RESET_ON_FORK
             yield Scheduling(pid, POLICIES.get(policy, str(policy)), os.getpriority(os.PRIO_PROCESS, pid))
-        except OSError:  # it has ended
+        except OSError:  # the process has ended
             continue
 
 
-# Whether it has the memory
+# Memory
 
 
-def weigh_memory(maxconn: int, pids: Sequence[int], root: Path = ROOT) -> Memory:
-    """The host's memory, and what HAProxy asks of it when `maxconn` connections are open."""
+def measure_memory(maxconn: int, pids: Sequence[int], root: Path = ROOT) -> Memory:
+    """Return the host's memory, and what HAProxy needs with `maxconn` connections."""
     lines = dict(re.findall(r"^(\w+): +(\d+) kB$", read(root / "proc/meminfo"), re.MULTILINE))
     sizes = [read(root / f"proc/{pid}/statm").split() for pid in pids]
     held = sum(int(pages[1]) for pages in sizes if pages) * os.sysconf("SC_PAGE_SIZE")

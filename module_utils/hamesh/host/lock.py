@@ -1,4 +1,4 @@
-"""One run at a time on a host: whoever changes what its HAProxy does holds one lock meanwhile."""
+"""The lock of a host: whatever changes its HAProxy holds it, so that one run works at a time."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import time
 from pathlib import Path
 from typing import Iterator
 
-RECORDS = Path("/run/hamesh")  # root's own: who is at work, and what must outlive a killed run, not the host
-POLL = 0.1  # seconds between two tries
+RECORDS = Path("/run/hamesh")  # root's own: the lock, and records that outlive a killed run but not a reboot
+POLL = 0.1  # seconds between two attempts
 
 
-class Held(Exception):
-    """Another run has the lock. The text names it."""
+class LockHeld(Exception):
+    """Another run holds the lock. The message names it."""
 
 
 @contextlib.contextmanager
-def exclusive(timeout: float) -> Iterator[None]:
-    """Hold the host's lock. The kernel frees the lock of an owner that died. Raises Held after `timeout` seconds."""
+def hold_lock(timeout: float) -> Iterator[None]:
+    """Hold the host's lock. Raises LockHeld after `timeout` seconds. The kernel frees the lock of a killed process."""
     RECORDS.mkdir(mode=0o700, exist_ok=True)
     with (RECORDS / "lock").open("a+") as file:
         deadline = time.monotonic() + timeout
@@ -30,11 +30,11 @@ def exclusive(timeout: float) -> Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() >= deadline:
                     file.seek(0)
-                    owner = file.read().strip() or "a process that does not say its name"
-                    raise Held(f"Another run holds {file.name}: {owner}. Wait for it, or end it.") from None
+                    owner = file.read().strip() or "unknown process"
+                    raise LockHeld(f"Another run holds {file.name}: {owner}. Wait for it, or stop it.") from None
                 time.sleep(POLL)
         file.truncate(0)
-        who = os.environ.get("SUDO_USER", "root")
-        file.write(f"pid {os.getpid()}, run by {who} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
+        user = os.environ.get("SUDO_USER", "root")
+        file.write(f"pid {os.getpid()}, run by {user} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
         file.flush()
         yield

@@ -1,4 +1,4 @@
-"""Programs of the host: run to their end, or ended."""
+"""Programs of the host, run with a time limit."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import NamedTuple, Sequence
 
 
 class Finished(NamedTuple):
-    """How a program ended: exit code (-1: it did not end in time, or is not there) and all it printed."""
+    """A finished program: exit code (-1: it could not be started, or timed out) and all its output."""
 
     code: int
     output: str
 
 
 def run(command: Sequence[str], timeout: float, descriptors: Sequence[int] = ()) -> Finished:
-    """Run a program to its end, or kill it and all it started after `timeout` seconds. It inherits `descriptors`."""
+    """Run a program, and kill it and its children after `timeout` seconds. It inherits `descriptors`."""
     try:
-        program = subprocess.Popen(  # noqa: S603  a list of words, no shell
+        process = subprocess.Popen(  # noqa: S603  a list of words, no shell
             list(command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -30,20 +30,21 @@ def run(command: Sequence[str], timeout: float, descriptors: Sequence[int] = ())
     except OSError as error:
         return Finished(-1, f"'{command[0]}' cannot be run: {error.strerror}")
     try:
-        printed, _ = program.communicate(timeout=timeout)
+        output, _ = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired as error:
-        os.killpg(program.pid, signal.SIGKILL)
-        program.wait()
-        said = error.stdout.decode(errors="replace") if error.stdout else ""
-        return Finished(-1, f"{said}'{' '.join(command)}' did not end within {timeout:g} s")
-    return Finished(program.returncode, printed.decode(errors="replace"))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        partial = error.stdout.decode(errors="replace") if error.stdout else ""
+        return Finished(-1, f"{partial}'{' '.join(command)}' timed out after {timeout:g} s")
+    return Finished(process.returncode, output.decode(errors="replace"))
 
 
-def version_of(binary: str, timeout: float = 10.0) -> str:
-    """The release of a binary ("2.6.12-1+deb12u4"), or "" where it does not say or is not there."""
-    return version_in(run([binary, "-v"], timeout))
+def read_version(binary: str, timeout: float = 10.0) -> str:
+    """Return the version of a binary ("2.6.12-1+deb12u4"), or "" where it prints none or does not exist."""
+    return version_in_output(run([binary, "-v"], timeout))
 
 
-def version_in(said: Finished) -> str:
-    match = re.search(r"^HA-?Proxy version (\S+)", said.output, re.MULTILINE)
+def version_in_output(shown: Finished) -> str:
+    """Return the version in what `haproxy -v` printed, or ""."""
+    match = re.search(r"^HA-?Proxy version (\S+)", shown.output, re.MULTILINE)
     return match.group(1) if match else ""

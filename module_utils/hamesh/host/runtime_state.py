@@ -1,28 +1,27 @@
-"""What an operator did to servers at run time, weights and maintenance, carried over a reload.
+"""Server weights and states that an operator set at run time, carried over a reload.
 
-A process that is reloaded starts from its file: a server that somebody had drained by hand would take
-requests again. So what differs from the file is read before, written down in case this run is killed,
-and set again in the new process, by pool and name, whatever else of the server's line has changed. Only
-where the inventory has changed that very property, its state or its weight, does the inventory win. All
-of it with commands that 1.4 has, except `drain`, which only a process that knows it can have been told.
+A reloaded process starts from its file, so a server that an operator had drained would take requests again. What
+differs from the file is therefore read before a reload, recorded in case the run is killed, and set again in the new
+process, by pool and server name, whatever else of the server's line has changed. The inventory wins only where it has
+changed that very property, the server's state or its weight. All commands exist in 1.4 except `drain`, which is sent
+only to a process that has shown that state.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Mapping, NamedTuple
 
 from ..haproxy.configuration import Configuration, ServerLine
-from .files import read_text, write_whole
-from .stats_socket import ANSWER, RuntimeFailure, ask, show_stat
-from .stats_socket import weight as weight_of
+from .files import read_text, write_atomically
+from .stats_socket import ANSWER_TIMEOUT, StatsSocketError, get_weight, send_command, show_stat
 
 COMMANDS = {"maint": "disable server {}", "ready": "enable server {}", "drain": "set server {} state drain"}
 NAMES = {"maint": "maintenance", "ready": "ready", "drain": "drain"}
 
 
-class Intent(NamedTuple):
+class ServerState(NamedTuple):
     """A server's line, and how the process differs from it. weight: None as in the line; state: "" as in the
     line, else a key of COMMANDS."""
 
@@ -36,17 +35,20 @@ class Intent(NamedTuple):
         return ", ".join(filter(None, [NAMES.get(self.state, "drain" if drained else ""), weight]))
 
 
-def read(configuration: Configuration) -> dict[str, Intent]:
-    """Every server that differs from its line in the process that runs this. Raises RuntimeFailure."""
-    statuses = {f"{row['pxname']}/{row['svname']}": row["status"] for row in show_stat(configuration.socket, ANSWER)}
-    found = {}
+def read(configuration: Configuration) -> dict[str, ServerState]:
+    """Return the servers that differ from their lines in the process that runs this. Raises StatsSocketError."""
+    rows = show_stat(configuration.socket, ANSWER_TIMEOUT)
+    statuses = {f"{row['pxname']}/{row['svname']}": row["status"] for row in rows}
+    states = {}
     for name, line in configuration.servers.items():
         if name in statuses:
-            weight, initial = weight_of(configuration.socket, name, ANSWER)
-            intent = Intent(line.words, weight if weight != initial else None, _state(line, statuses[name], weight))
-            if intent.weight is not None or intent.state:
-                found[name] = intent
-    return found
+            weight, initial = get_weight(configuration.socket, name, ANSWER_TIMEOUT)
+            server = ServerState(
+                line.words, weight if weight != initial else None, _state(line, statuses[name], weight)
+            )
+            if server.weight is not None or server.state:
+                states[name] = server
+    return states
 
 
 def _state(line: ServerLine, status: str, weight: int) -> str:
@@ -57,91 +59,97 @@ def _state(line: ServerLine, status: str, weight: int) -> str:
     return "drain" if status.startswith("DRAIN") and weight else ""
 
 
-def carry(intents: dict[str, Intent], configuration: Configuration) -> dict[str, Intent]:
-    """Return what is to be set again in a process that runs a configuration, by server, with the line that it has
-    there. A weight of zero is how a server is drained, so it goes with the state and not with the weight."""
+def carry(states: Mapping[str, ServerState], configuration: Configuration) -> dict[str, ServerState]:
+    """Return what to set again in a process that runs a configuration, by server, with the server's line there.
+
+    A weight of zero is how a server is drained, so it is treated as a state and not as a weight.
+    """
     lines, carried = configuration.servers, {}
-    for name, intent in intents.items():
+    for name, server in states.items():
         if name in lines:
-            line, before = lines[name], ServerLine(intent.words)
+            line, before = lines[name], ServerLine(server.words)
             keeps_state, keeps_weight = line.state == before.state, line.weight == before.weight
-            weight = intent.weight if (keeps_weight if intent.weight else keeps_state) else None
-            kept = Intent(line.words, weight, intent.state if keeps_state else "")
+            weight = server.weight if (keeps_weight if server.weight else keeps_state) else None
+            kept = ServerState(line.words, weight, server.state if keeps_state else "")
             if kept.weight is not None or kept.state:
                 carried[name] = kept
     return carried
 
 
-def overridden(intents: dict[str, Intent], configuration: Configuration) -> list[str]:
-    """Return what is not set again, one sentence for each server, with the reason."""
-    lines, carried, found = configuration.servers, carry(intents, configuration), []
-    for name, intent in sorted(intents.items()):
-        kept = carried.get(name, Intent((), None, ""))
-        gone = Intent((), intent.weight if kept.weight is None else None, intent.state if not kept.state else "")
+def overridden(states: Mapping[str, ServerState], configuration: Configuration) -> list[str]:
+    """Return what is not set again and why, one message for each server."""
+    lines, carried, messages = configuration.servers, carry(states, configuration), []
+    for name, server in sorted(states.items()):
+        kept = carried.get(name, ServerState((), None, ""))
+        lost = ServerState((), server.weight if kept.weight is None else None, server.state if not kept.state else "")
         if name not in lines:
-            found.append(f"{name}: {intent}, set at run time, ends: the inventory has no such server now")
-        elif gone.weight is not None or gone.state:
-            changed = "state" if lines[name].state != ServerLine(intent.words).state else "weight"
-            found.append(
-                f"{name}: {gone}, set at run time, is overridden: the inventory changed the server's {changed}"
+            messages.append(f"{name}: {server}, set at run time, ends: the server is no longer in the inventory")
+        elif lost.weight is not None or lost.state:
+            changed = "state" if lines[name].state != ServerLine(server.words).state else "weight"
+            messages.append(
+                f"{name}: {lost}, set at run time, is overridden: the inventory changed the server's {changed}"
             )
-    return found
+    return messages
 
 
-def restore(intents: dict[str, Intent], configuration: Configuration) -> list[str]:
-    """Set them again in the process that runs a configuration. Says what it did not take."""
-    wanted = carry(intents, configuration)
+def restore(states: Mapping[str, ServerState], configuration: Configuration) -> list[str]:
+    """Set the states again in the process that runs a configuration. Returns what failed."""
+    wanted = carry(states, configuration)
     try:
-        refused = [
-            f"'{command}' was answered with '{said}'"
-            for name, intent in wanted.items()
-            for command in _commands(name, intent)
-            for said in [ask(configuration.socket, command, ANSWER).strip()]
-            if said
+        failures = [
+            f"HAProxy answered '{command}' with '{answer}'"
+            for name, server in wanted.items()
+            for command in _commands(name, server)
+            for answer in [send_command(configuration.socket, command, ANSWER_TIMEOUT).strip()]
+            if answer
         ]
-        now = read(configuration) if wanted else {}
-    except RuntimeFailure as failure:
-        return [str(failure)]
-    return refused + [f"{name} is not as it was" for name in wanted if not refused and now.get(name) != wanted[name]]
+        current = read(configuration) if wanted else {}
+    except StatsSocketError as error:
+        return [str(error)]
+    if failures:
+        return failures
+    return [f"{name} has not changed to {state}" for name, state in wanted.items() if current.get(name) != state]
 
 
-def _commands(name: str, intent: Intent) -> list[str]:
-    """Weight before state. Static algorithms take only percentages, and of those only 0 and 100."""
+def _commands(name: str, server: ServerState) -> list[str]:
+    """Return the commands that set a state, weight before state. Static algorithms take only 0% and 100%."""
     commands = []
-    if intent.weight is not None:
-        commands.append(f"set weight {name} {intent.weight or '0%'}")
-    if intent.state:
-        commands.append(COMMANDS[intent.state].format(name))
+    if server.weight is not None:
+        commands.append(f"set weight {name} {server.weight or '0%'}")
+    if server.state:
+        commands.append(COMMANDS[server.state].format(name))
     return commands
 
 
-class Change(NamedTuple):
-    """A change that was under way: the process that it was to replace, and what was set in that by hand."""
+class UnfinishedChange(NamedTuple):
+    """A change under way: the PID of the process that it replaces, and what was set in that process at run time."""
 
     pid: int
-    intents: dict[str, Intent]
+    states: dict[str, ServerState]
 
 
-class Unfinished:
-    """The record of a change under way. It outlives a run that is killed, not the host: a process that boots
-    starts from its file."""
+class Journal:
+    """The record of a change under way. It outlives a killed run, but not a reboot: after that, the process has
+    started from its file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def save(self, intents: dict[str, Intent], pid: int) -> None:
-        write_whole(self.path, json.dumps(Change(pid, intents)), mode=0o600)
+    def save(self, states: dict[str, ServerState], pid: int) -> None:
+        write_atomically(self.path, json.dumps(UnfinishedChange(pid, states)), mode=0o600)
 
-    def load(self) -> Change | None:
-        """What a run that was killed left; None where none was."""
+    def load(self) -> UnfinishedChange | None:
+        """Return the record of a killed run; None without one, PID 0 and no states where it is damaged."""
         try:
-            pid, intents = json.loads(read_text(self.path))
-            return Change(pid, {name: Intent(tuple(words), *rest) for name, (words, *rest) in intents.items()})
+            pid, states = json.loads(read_text(self.path))
+            return UnfinishedChange(
+                pid, {name: ServerState(tuple(words), *rest) for name, (words, *rest) in states.items()}
+            )
         except FileNotFoundError:
             return None
         except (ValueError, TypeError, AttributeError):
-            return Change(0, {})
+            return UnfinishedChange(0, {})
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         if self.path.exists():
             self.path.unlink()

@@ -1,4 +1,4 @@
-"""Who listens on which address of the host, and where nobody else could."""
+"""Listening sockets of the host, and addresses that cannot be bound."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import NamedTuple
 LISTEN = "0A"  # the state of a listening socket in /proc/net/tcp
 
 
-class Holder(NamedTuple):
-    """Who listens on an address."""
+class Listener(NamedTuple):
+    """A listening socket and its process."""
 
-    address: str
+    address: str  # empty: all addresses
     port: int
-    pid: int  # 0 where it cannot be told
+    pid: int  # 0: unknown
     program: str
 
     def __str__(self) -> str:
-        return f"{self.program} (pid {self.pid})" if self.pid else "a process that cannot be named"
+        return f"{self.program} (pid {self.pid})" if self.pid else "an unknown process"
 
 
-def listening(ports: set[int]) -> list[Holder]:
-    """The sockets that listen on any of these TCP ports, with their owners. An empty address means all."""
-    found: dict[str, tuple[str, int]] = {}
+def listeners(ports: set[int]) -> list[Listener]:
+    """Return the sockets that listen on any of these TCP ports."""
+    sockets: dict[str, tuple[str, int]] = {}
     for family in ("tcp", "tcp6"):
         try:
             rows = Path(f"/proc/net/{family}").read_text().splitlines()[1:]
@@ -35,13 +35,13 @@ def listening(ports: set[int]) -> list[Holder]:
             columns = row.split()
             address, _, port = columns[1].rpartition(":")
             if columns[3] == LISTEN and int(port, 16) in ports:
-                found[columns[9]] = (_address(address), int(port, 16))
-    owners = _owners(set(found))
-    return [Holder(address, port, *owners.get(inode, (0, ""))) for inode, (address, port) in found.items()]
+                sockets[columns[9]] = (_address(address), int(port, 16))
+    owners = _owners(set(sockets))
+    return [Listener(address, port, *owners.get(inode, (0, ""))) for inode, (address, port) in sockets.items()]
 
 
-def cannot_bind(address: str, port: int) -> int:
-    """Why nobody new could listen there, as an errno; 0 where somebody could."""
+def bind_error(address: str, port: int) -> int:
+    """Return the errno with which bind(2) to an address fails; 0 where it succeeds."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as attempt:
         attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -53,7 +53,8 @@ def cannot_bind(address: str, port: int) -> int:
 
 
 def _address(hexadecimal: str) -> str:
-    """/proc/net/tcp gives 32-bit words in the machine's order; only IPv4 and "all" matter here."""
+    """Return an address of /proc/net/tcp, which has 32-bit words in the machine's byte order. Only IPv4 and "all
+    addresses" are decoded."""
     if set(hexadecimal) == {"0"}:
         return ""
     if len(hexadecimal) == 8:
@@ -62,6 +63,7 @@ def _address(hexadecimal: str) -> str:
 
 
 def _owners(inodes: set[str]) -> dict[str, tuple[int, str]]:
+    """Return pid and program of the process that has each socket open, by inode."""
     owners: dict[str, tuple[int, str]] = {}
     wanted = {f"socket:[{inode}]": inode for inode in inodes}
     for entry in Path("/proc").iterdir() if wanted else ():

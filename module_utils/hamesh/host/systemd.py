@@ -17,41 +17,41 @@ class Unit:
         self.timeout = timeout
 
     def properties(self, *names: str) -> dict[str, str]:
+        """Return properties of the unit, as `systemctl show` prints them."""
         shown = run(["systemctl", "show", self.name, f"--property={','.join(names)}"], self.timeout)
         pairs = (line.partition("=") for line in shown.output.splitlines())
         return {key: value for key, equals, value in pairs if equals}
 
     def act(self, verb: str) -> Finished:
-        """start, stop, reload, restart or reset-failed."""
+        """Run systemctl with a verb: start, stop, reload, restart, reenable or reset-failed."""
         return run(["systemctl", verb, self.name], self.timeout)
 
     def kill(self) -> None:
-        """End its processes at once."""
+        """Kill all processes of the unit with SIGKILL."""
         run(["systemctl", "kill", "--signal=KILL", self.name], self.timeout)
 
     def main_pid(self) -> int:
-        """0 where it does not run."""
+        """Return the PID of the main process, 0 where it is not running."""
         return int(self.properties("MainPID").get("MainPID", "0") or "0")
 
     def processes(self) -> list[Process]:
-        """The unit's main process and all below it or in its control group, by age: workers, and old ones that still
-        drain. An old process that is no master's child is below none of them."""
-        main, all_of_them = self.main_pid(), _processes()
-        group = all_of_them[main].group if main in all_of_them else ""
-        ours = {pid for pid, one in all_of_them.items() if one.group == group and group.endswith(f"/{self.name}")}
-        family = {main, *ours} & set(all_of_them)
-        grew = True
-        while grew:
-            more = {pid for pid, one in all_of_them.items() if one.parent in family} - family
-            family |= more
-            grew = bool(more)
-        return sorted((all_of_them[pid] for pid in family), key=lambda one: (one.started, one.pid))
+        """Return the unit's main process, its descendants and all in its control group, oldest first: workers, and old
+        processes that still drain. An old process without a master is a child of none of them."""
+        main, processes = self.main_pid(), _processes()
+        group = processes[main].group if main in processes else ""
+        in_group = {pid for pid, process in processes.items() if process.group == group}
+        family = {main, *(in_group if group.endswith(f"/{self.name}") else ())} & set(processes)
+        children = family
+        while children:
+            children = {pid for pid, process in processes.items() if process.parent in family} - family
+            family |= children
+        return sorted((processes[pid] for pid in family), key=lambda process: (process.started, process.pid))
 
     def pids(self) -> list[int]:
-        return sorted(one.pid for one in self.processes())
+        return sorted(process.pid for process in self.processes())
 
     def journal(self, since: float) -> list[str]:
-        """What the unit logged since a moment (seconds since the epoch), newest last."""
+        """Return the unit's log lines since a time (seconds since the epoch), newest last."""
         command = [
             "journalctl",
             "--unit",
@@ -72,11 +72,12 @@ class Process(NamedTuple):
     parent: int
     name: str
     started: float  # seconds after boot
-    group: str  # the control group that systemd knows it by
+    group: str  # the control group of systemd
 
 
 def _processes() -> dict[int, Process]:
-    found = {}
+    """Return all processes of the host, by PID."""
+    processes = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
@@ -88,5 +89,5 @@ def _processes() -> dict[int, Process]:
             fields = rest.split()
             group = next((line for line in groups if line.startswith("0::") or ":name=systemd:" in line), "")
             pid, started = int(entry.name), int(fields[19]) / os.sysconf("SC_CLK_TCK")
-            found[pid] = Process(pid, int(fields[1]), name, started, group.rpartition(":")[2])
-    return found
+            processes[pid] = Process(pid, int(fields[1]), name, started, group.rpartition(":")[2])
+    return processes

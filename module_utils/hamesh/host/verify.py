@@ -1,4 +1,4 @@
-"""The proof over the stats socket that a process runs a configuration."""
+"""Verify over the stats socket that a process runs a configuration and that its listeners accept connections."""
 
 from __future__ import annotations
 
@@ -6,41 +6,49 @@ import socket
 from typing import Callable, Mapping
 
 from ..haproxy.configuration import Configuration
-from .stats_socket import ANSWER, RuntimeFailure, show_info, show_stat
+from .stats_socket import ANSWER_TIMEOUT, StatsSocketError, show_info, show_stat
 
 
 def problems(
-    configuration: Configuration, old_pid: int = 0, program: Callable[[Mapping[str, str]], str] = lambda info: ""
+    configuration: Configuration,
+    old_pid: int = 0,
+    program_problem: Callable[[Mapping[str, str]], str] = lambda info: "",
 ) -> list[str]:
-    """What keeps the process from being proven to run this. Empty: it does, and each listener answers. `program`
-    says what is wrong with the HAProxy that says this of itconfiguration."""
+    """Return why the process is not verified to run this configuration; empty: it is, and every listener accepts.
+
+    old_pid: the process that must have been replaced, 0 for none. program_problem: returns what is wrong with the
+    HAProxy that answers this `show info`, or "".
+    """
     try:
-        info = show_info(configuration.socket, ANSWER)
-        rows = show_stat(configuration.socket, ANSWER)
-    except RuntimeFailure as failure:
-        return [str(failure)]
+        info = show_info(configuration.socket, ANSWER_TIMEOUT)
+        rows = show_stat(configuration.socket, ANSWER_TIMEOUT)
+    except StatsSocketError as error:
+        return [str(error)]
     running = info.get("description", "")
     if running != configuration.description:
         return [f"the process runs '{running or 'a file without description'}', not '{configuration.description}'"]
     if old_pid and info.get("Pid") == str(old_pid):
         return [f"the old process (pid {old_pid}) still answers"]
-    if program(info):
-        return [program(info)]
+    problem = program_problem(info)
+    if problem:
+        return [problem]
     status = {row["pxname"]: row["status"] for row in rows if row["svname"] == "FRONTEND"}
     closed = {bind.proxy for bind in configuration.binds if status.get(bind.proxy) not in ("OPEN", "FULL")}
-    found = [
-        f"{proxy} does not listen: {status.get(proxy, 'the process does not know it')}" for proxy in sorted(closed)
-    ]
-    return found + [
-        f"nobody answers at {bind} ({bind.proxy})"
-        for bind in configuration.binds
-        if not _answers(bind.address, bind.port)
+    return [
+        *(f"{proxy} is not listening: {status.get(proxy, 'not in show stat')}" for proxy in sorted(closed)),
+        *(
+            f"{error} at {bind} ({bind.proxy})"
+            for bind in configuration.binds
+            for error in [_connect_error(bind.address, bind.port)]
+            if error
+        ),
     ]
 
 
-def _answers(address: str, port: int) -> bool:
+def _connect_error(address: str, port: int) -> str:
+    """Return why a connection fails ("connection refused"); "" where it is accepted."""
     try:
-        with socket.create_connection((address or "127.0.0.1", port), ANSWER):
-            return True
-    except OSError:
-        return False
+        with socket.create_connection((address or "127.0.0.1", port), ANSWER_TIMEOUT):
+            return ""
+    except OSError as error:
+        return (error.strerror or str(error)).lower()

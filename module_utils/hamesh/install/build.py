@@ -1,8 +1,7 @@
-"""Build a release of HAProxy from its source, where nothing else can be written.
+"""Build a release of HAProxy from its source, in a sandbox without write access to the host.
 
-A sidecar listens on the loopback and speaks plain TCP and HTTP: its build needs no OpenSSL, no PCRE and no
-Lua, so none is linked, and the only library beyond the C library is libsystemd, for releases that tell
-systemd through it that they are up.
+A sidecar listens on the loopback and speaks plain TCP and HTTP, so its build has no OpenSSL, no PCRE and no Lua. The
+only library other than the C library is libsystemd, in releases that need it for sd_notify.
 """
 
 from __future__ import annotations
@@ -12,15 +11,15 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from ..haproxy.releases import release
+from ..haproxy.releases import parse_version
 from ..host.files import explain
-from ..host.programs import run, version_of
+from ..host.programs import read_version, run
 from .fetch import ArtifactError, replacement, require, verify
 
-MASTER_WORKER = (1, 8)  # tells systemd that it is up, and reloads itself
-LAST_LINES = 15  # of a build that failed
+MASTER_WORKER = (1, 8)  # sends sd_notify, and reloads itself
+LAST_LINES = 15  # of the output of a failed build
 
-# Standard error says what happens, standard output is the binary, so the host needs no file that this user may write.
+# Standard output is the binary and standard error the log, so that this user needs no writable file on the host.
 BUILD = """
 set -e
 mkdir build && cd build
@@ -37,10 +36,10 @@ SANDBOX = (
 
 
 def build(tarball: str, checksum: str, version: str, dest: str, timeout: float) -> tuple[str, list[str]]:
-    """Build a release and leave the binary at `dest`. Returns what it says it is, and what `make` was told."""
+    """Build a release and write the binary to `dest`. Returns its version and the arguments of `make`."""
     missing = [name for name in ("gcc", "make") if not shutil.which(name)]
     if missing:
-        raise ArtifactError(f"There is no {' and no '.join(missing)} here to build HAProxy with; {_install(version)}.")
+        raise ArtifactError(f"HAProxy cannot be built without {' and '.join(missing)}; {_advice(version)}.")
     try:
         verify(Path(tarball), checksum, tarball)
         compiler = int(run(["gcc", "-dumpversion"], 10).output.split(".")[0] or 0)
@@ -48,42 +47,43 @@ def build(tarball: str, checksum: str, version: str, dest: str, timeout: float) 
         with replacement(Path(dest)) as staged:
             _make(tarball, version, arguments, staged, timeout)
             staged.chmod(0o755)
-            require(str(staged), version, f"What {tarball} builds")
+            require(str(staged), version, f"The HAProxy built from {tarball}")
             staged.replace(dest)
     except OSError as error:
-        raise ArtifactError(f"{explain(error)}. Mend that and run this again.") from error
-    return version_of(dest), arguments
+        raise ArtifactError(f"{explain(error)}. Fix this and run it again.") from error
+    return read_version(dest), arguments
 
 
 def _make(tarball: str, version: str, arguments: list[str], staged: Path, timeout: float) -> None:
-    properties = [f"--property={one}" for one in (*SANDBOX, f"RuntimeMaxSec={timeout:g}")]
+    """Unpack, make, and write the binary to `staged`."""
+    properties = [f"--property={value}" for value in (*SANDBOX, f"RuntimeMaxSec={timeout:g}")]
     command = ["systemd-run", "--quiet", "--wait", "--collect", "--pipe", "--description=HAProxy's build", *properties]
     command += ["/bin/sh", "-c", BUILD, "sh", str(Path(tarball).resolve()), f"-j{len(os.sched_getaffinity(0))}"]
     with staged.open("wb") as file:
-        done = subprocess.run(  # noqa: S603  a list of words; the shell gets them as its arguments
+        finished = subprocess.run(  # noqa: S603  a list of words; the shell gets them as its arguments
             [*command, *arguments], stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.PIPE, check=False
         )
-    if done.returncode:
-        said = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
+    if finished.returncode:
+        lines = [line for line in finished.stderr.decode(errors="replace").splitlines() if line.strip()]
         raise ArtifactError(
             f"HAProxy {version} could not be built with gcc {run(['gcc', '-dumpversion'], 10).output.strip()} ('make "
-            f"{' '.join(arguments)}' ends with code {done.returncode}). Its last lines:\n"
-            + "\n".join(said[-LAST_LINES:])
-            + f"\nWhat runs is as it was. Where a header is missing, {_install(version)}; else build it elsewhere, and "
-            "give it as haproxy_source: archive."
+            f"{' '.join(arguments)}' exited with code {finished.returncode}). Last lines of its output:\n"
+            + "\n".join(lines[-LAST_LINES:])
+            + f"\nThe running HAProxy is unchanged. If a header is missing, {_advice(version)}; else build HAProxy "
+            "elsewhere, and use haproxy_source: archive."
         )
 
 
 def make_arguments(version: str, compiler: int) -> list[str]:
-    """What `make` is told to build a release with a compiler (gcc's major version).
+    """Return the arguments of `make` for a release and a compiler (gcc's major version).
 
-    What the Makefiles call Linux: 1.4 `linux26`, then `linux2628` up to 1.9, then `linux-glibc`. Releases before 2.0
-    were written for gcc 4, whose language is gnu89 and which merges variables that two files define; gcc 10 does not
-    (2.1 still needs it), gcc 14 rejects conversions that gcc 4 warned of, and gcc 15 speaks another language.
+    TARGET: `linux26` for 1.4, `linux2628` up to 1.9, then `linux-glibc`. Releases before 2.0 were written for gcc 4,
+    which compiles gnu89 and merges variables that two files define. gcc 10 does not merge them (2.1 still needs it),
+    gcc 14 rejects conversions that gcc 4 warned about, and gcc 15 compiles gnu23.
     """
-    numbers = release(version)
+    numbers = parse_version(version)
     target = "linux26" if numbers < (1, 5) else "linux2628" if numbers < (2, 0) else "linux-glibc"
-    flags = ["-g0", "-fstack-protector-strong"]  # what is for a debugger is not shipped
+    flags = ["-g0", "-fstack-protector-strong"]  # without debug information
     if numbers < (2, 0):
         flags += ["-std=gnu89", "-fno-strict-aliasing", "-fwrapv"] + (["-fpermissive"] if compiler >= 14 else [])
     elif compiler >= 15:
@@ -92,16 +92,18 @@ def make_arguments(version: str, compiler: int) -> list[str]:
         flags += ["-fcommon"]
     return [
         f"TARGET={target}",
-        *(["USE_SYSTEMD=1"] if MASTER_WORKER <= numbers < (3, 0) else []),  # 3.0 has it, and needs no library
+        *(["USE_SYSTEMD=1"] if MASTER_WORKER <= numbers < (3, 0) else []),  # 3.0 needs no library for it
         f"DEFINE={' '.join(flags)}",  # added to the release's own flags
         "LDFLAGS=-g -Wl,-z,relro -Wl,-z,now",
     ]
 
 
 def packages(version: str) -> list[str]:
-    """Debian packages that a build needs."""
-    return ["gcc", "libc6-dev", "make"] + (["libsystemd-dev"] if MASTER_WORKER <= release(version) < (3, 0) else [])
+    """Return the Debian packages that a build needs."""
+    return ["gcc", "libc6-dev", "make"] + (
+        ["libsystemd-dev"] if MASTER_WORKER <= parse_version(version) < (3, 0) else []
+    )
 
 
-def _install(version: str) -> str:
-    return f"install {', '.join(packages(version))}, as role haproxy does"
+def _advice(version: str) -> str:
+    return f"install {', '.join(packages(version))} (role haproxy does)"

@@ -1,4 +1,4 @@
-"""Archives of HAProxy: fetched once, and believed only by their checksum."""
+"""Fetch archives of HAProxy, and verify their checksums."""
 
 from __future__ import annotations
 
@@ -14,113 +14,116 @@ from pathlib import Path
 from typing import IO, Iterator
 
 from ..host.files import explain
-from ..host.programs import run, version_of
+from ..host.programs import read_version, run
 
 LARGEST = 512 * 1024 * 1024  # bytes of an archive, and of the HAProxy in it
 
 
 class ArtifactError(Exception):
-    """There is no such HAProxy now. The text says why, and what to do."""
+    """The HAProxy could not be fetched or built. The message has the reason and what to do."""
 
 
 def fetch(url: str, checksum: str, dest: str, binary: bool, timeout: float) -> None:
-    """Leave an archive, or the HAProxy in it, at `dest`. Raises ArtifactError."""
+    """Write an archive, or the HAProxy in it, to `dest`. Raises ArtifactError."""
     try:
         with replacement(Path(dest)) as staged:
-            with _opened(url, timeout) as archive, staged.open("wb") as file:
+            with _open(url, timeout) as archive, staged.open("wb") as file:
                 _copy(archive, file, url)
             verify(staged, checksum, url)
             if binary:
-                with replacement(Path(dest)) as taken:
-                    _take(staged, taken, url)
-                    taken.replace(dest)
+                with replacement(Path(dest)) as extracted:
+                    _extract(staged, extracted, url)
+                    extracted.replace(dest)
             else:
                 staged.replace(dest)
     except OSError as error:
-        raise ArtifactError(f"{explain(error)}. Mend that and run this again.") from error
+        raise ArtifactError(f"{explain(error)}. Fix this and run it again.") from error
 
 
-def fits(said: str, wanted: str) -> bool:
-    """Is what a binary says of itself ("2.6.12-f588462") the version that was asked for ("2.6.12")?"""
-    return said == wanted or said.startswith(f"{wanted}-")
+def is_release(version: str, release: str) -> bool:
+    """Tell whether the version of a binary ("2.6.12-f588462") is of a release ("2.6.12")."""
+    return version == release or version.startswith(f"{release}-")
 
 
-def version_in(binary: str, version: str) -> str:
-    """What a binary says it is, where it is of a release; else ""."""
-    said = version_of(binary) if Path(binary).exists() else ""
-    return said if fits(said, version) else ""
+def installed_version(binary: str, release: str) -> str:
+    """Return the version of a binary; "" where it does not exist or is not of the release."""
+    version = read_version(binary) if Path(binary).exists() else ""
+    return version if is_release(version, release) else ""
 
 
-def require(binary: str, version: str, what: str) -> None:
-    """Raise ArtifactError where a binary is not the release that it should be, or does not run here."""
-    said = version_of(binary)
-    if not fits(said, version):
-        told = f"says it is HAProxy {said}" if said else f"does not run here: {run([binary, '-v'], 10).output.strip()}"
-        raise ArtifactError(f"{what} is not HAProxy {version}: it {told}. Mend haproxy_version or haproxy_url.")
+def require(binary: str, release: str, name: str) -> None:
+    """Raise ArtifactError where a binary is not of the release, or does not run on this host."""
+    version = read_version(binary)
+    if not is_release(version, release):
+        output = run([binary, "-v"], 10).output.strip()
+        reason = f"its version is {version}" if version else f"it does not run on this host: {output}"
+        raise ArtifactError(f"{name} is not HAProxy {release}: {reason}. Fix haproxy_version or haproxy_url.")
 
 
-def _opened(url: str, timeout: float) -> IO[bytes]:
+def _open(url: str, timeout: float) -> IO[bytes]:
     try:
         if "://" not in url:
             return Path(url).open("rb")
-        opened: IO[bytes] = urllib.request.urlopen(url, timeout=timeout)  # noqa: S310  recipe.mistakes knows the schemes
-        return opened
+        response: IO[bytes] = urllib.request.urlopen(url, timeout=timeout)  # noqa: S310  mesh.source checks the scheme
+        return response
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = error.reason if type(error) is urllib.error.URLError else error
         why = getattr(reason, "strerror", "") or reason
         raise ArtifactError(
-            f"{url} cannot be had: {why}. Make it reachable from the controller, or put the file there and give its "
-            "path as haproxy_url. No host was touched."
+            f"{url} cannot be fetched: {why}. Make it reachable from the controller, or copy the file there and set "
+            "haproxy_url to its path. No host was changed."
         ) from None
 
 
-def _copy(source: IO[bytes], target: IO[bytes], what: str) -> None:
-    """Copy it all, within reason."""
-    left = LARGEST
+def _copy(source: IO[bytes], target: IO[bytes], name: str) -> None:
+    """Copy a file. Raises ArtifactError where it is larger than LARGEST."""
+    remaining = LARGEST
     while True:
         piece = source.read(1 << 20)
         if not piece:
             break
-        left -= len(piece)
-        if left < 0:
-            raise ArtifactError(f"{what} is larger than {LARGEST >> 20} MiB; this is no HAProxy.")
+        remaining -= len(piece)
+        if remaining < 0:
+            raise ArtifactError(f"{name} is larger than {LARGEST >> 20} MiB, so it is not an archive of HAProxy.")
         target.write(piece)
 
 
-def verify(file: Path, checksum: str, what: str) -> None:
+def verify(file: Path, checksum: str, name: str) -> None:
+    """Raise ArtifactError where a file has another checksum."""
     digest = hashlib.sha256()
-    with file.open("rb") as opened:
-        for piece in iter(lambda: opened.read(1 << 20), b""):
+    with file.open("rb") as stream:
+        for piece in iter(lambda: stream.read(1 << 20), b""):
             digest.update(piece)
     if f"sha256:{digest.hexdigest()}" != checksum:
         raise ArtifactError(
-            f"{what} is not what haproxy_checksum says: it has sha256:{digest.hexdigest()}, and not {checksum}. If you "
-            "meant another file, mend haproxy_url; if you trust this one, mend haproxy_checksum. Nothing of it was "
-            "used."
+            f"{name} has checksum sha256:{digest.hexdigest()}, but haproxy_checksum is {checksum}. Fix haproxy_url if "
+            "this is the wrong file, or haproxy_checksum if you trust it. The file was not used."
         )
 
 
-def _take(archive: Path, target: Path, what: str) -> None:
-    """The one HAProxy in an archive. Its name and place there mean nothing to where it goes."""
+def _extract(archive: Path, target: Path, name: str) -> None:
+    """Extract the only HAProxy in an archive to `target`, whatever its path in the archive."""
     try:
         with tarfile.open(str(archive)) as tar:
-            found = [
-                one for one in tar if one.isfile() and one.name.rpartition("/")[2] == "haproxy" and one.mode & 0o111
+            programs = [
+                member
+                for member in tar
+                if member.isfile() and member.name.rpartition("/")[2] == "haproxy" and member.mode & 0o111
             ]
-            if len(found) != 1:
-                names = ", ".join(one.name for one in found[:5]) or "none"
-                raise ArtifactError(f"{what} must have one program named haproxy, and has {names}; pack it anew.")
-            inside = tar.extractfile(found[0])
-            assert inside is not None  # noqa: S101  a regular file
+            if len(programs) != 1:
+                names = ", ".join(program.name for program in programs[:5]) or "none"
+                raise ArtifactError(f"{name} must have one program named haproxy, but has {names}; build it again.")
+            program = tar.extractfile(programs[0])
+            assert program is not None  # noqa: S101  a regular file
             with target.open("wb") as file:
-                _copy(inside, file, what)
+                _copy(program, file, name)
     except (tarfile.TarError, EOFError) as error:
-        raise ArtifactError(f"{what} is no tar archive: {error}; pack it anew.") from None
+        raise ArtifactError(f"{name} is not a tar archive: {error}; build it again.") from None
 
 
 @contextlib.contextmanager
 def replacement(dest: Path) -> Iterator[Path]:
-    """An empty file next to `dest`, to be filled and renamed to it; else it goes."""
+    """Create an empty file next to `dest`, to be written and renamed to it. Removes it otherwise."""
     dest.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=str(dest.parent), prefix=f".{dest.name}.")
     os.close(descriptor)

@@ -1,9 +1,9 @@
-"""What systemd-sysctl(8) makes of a host's files at boot, by sysctl.d(5): who has the last word on a key.
+"""The value that a key gets at boot from the files of sysctl.d(5), as systemd-sysctl(8) reads them.
 
-Files of all directories are read in the order of their names; of two with one name, only that in the first directory.
-The last line about a key holds. A pattern (`net.ipv4.conf.*.rp_filter`) never beats a line that names the key. A name
-with `-` before it and no value takes back what earlier files say; with a value, `-` only keeps a failure quiet.
-/etc/sysctl.conf counts where 99-sysctl.conf is a link to it, as on Debian 11 and 12.
+Files of all directories are read in the order of their names; of files with the same name, only the one in the first
+directory is read. The last line of a key wins. A pattern (`net.ipv4.conf.*.rp_filter`) never overrides a line with the
+full name. A name with `-` before it and no value excludes the key; with a value, `-` only ignores a failure.
+/etc/sysctl.conf is read where 99-sysctl.conf is a link to it, as on Debian 11 and 12.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ DIRECTORIES = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/us
 
 @dataclass(frozen=True)
 class Line:
-    """A line about a key; `value` is None where it takes the key back."""
+    """A line of a key; `value` is None where it excludes the key."""
 
     file: str
     number: int
@@ -31,21 +31,21 @@ class Line:
 
 @dataclass
 class Boot:
-    """What the other files say, by key: those read before a file, and those read after it. `mask` is the file in
-    whose place a boot does not read it at all."""
+    """The lines of other files, by key: of files read before a file, and of those read after it. `mask` is the file
+    that is read instead of it."""
 
     before: dict[str, Line] = field(default_factory=dict)
     after: dict[str, Line] = field(default_factory=dict)
     mask: str = ""
 
     def other(self, name: str) -> Line | None:
-        """The line that would hold if the file were not there."""
+        """Return the line that would win without the file."""
         line = self.after.get(dotted(name)) or self.before.get(dotted(name))
         return line if line and line.value is not None else None
 
 
 def read_boot(root: Path, path: Path) -> Boot:
-    """What a boot makes of the files around `path`. Raises OSError where one of them cannot be read."""
+    """Return the lines of all files except `path`. Raises OSError where a file cannot be read."""
     boot = Boot()
     for name, file in sorted(_files(root).items()):
         if name == path.name:
@@ -59,7 +59,7 @@ def read_boot(root: Path, path: Path) -> Boot:
 
 
 def parse_lines(text: str, file: str) -> Iterator[tuple[str, Line]]:
-    """Each line about a key, in order. What is no assignment is skipped, as systemd does."""
+    """Yield the lines of keys, in order. Other lines are skipped, as systemd does."""
     for number, line in enumerate(text.split("\n"), 1):
         key, equals, value = line.strip().partition("=")
         key = key.strip()
@@ -70,12 +70,12 @@ def parse_lines(text: str, file: str) -> Iterator[tuple[str, Line]]:
 
 
 def _files(root: Path) -> dict[str, Path]:
-    """The files that a boot reads, by name."""
-    found: dict[str, Path] = {}
+    """Return the files that are read at boot, by name."""
+    files: dict[str, Path] = {}
     for directory in DIRECTORIES:
-        place = root / directory.lstrip("/")
-        for file in place.glob("*.conf") if place.is_dir() else ():
-            # A link to /dev/null is no regular file, and hides those of its name all the same.
+        real = root / directory.lstrip("/")
+        for file in real.glob("*.conf") if real.is_dir() else ():
+            # A link to /dev/null is not a regular file, but it masks other files of its name.
             if file.exists() and not file.is_dir():
-                found.setdefault(file.name, Path(directory) / file.name)
-    return found
+                files.setdefault(file.name, Path(directory) / file.name)
+    return files

@@ -1,4 +1,4 @@
-"""The files that a profile of kernel keys has on a host: its own in sysctl.d, and two of the same name beside it.
+"""The files of a kernel profile on a host: one in sysctl.d, one in modules-load.d, and the previous values of the keys.
 
 Runs on hosts: Python 3.8 and the standard library.
 """
@@ -9,27 +9,28 @@ import json
 from pathlib import Path
 from typing import Mapping
 
-from ..host.files import sync_directory, write_whole
+from ..host.files import sync_directory, write_atomically
 from .boot import DIRECTORIES
 from .keys import KernelError
 
 FILE_MODE = 0o644
 HEADER = "# Written by Ansible (module sysctl_profile): the next run overwrites what is edited here.\n"
-MODULES = "/etc/modules-load.d"  # the modules whose keys the profile sets: loaded at boot before the keys are
-KEPT = "/var/lib/hamesh/sysctl"  # what each key was before the first run, to be given back
+MODULES = "/etc/modules-load.d"  # modules whose keys the profile sets: loaded at boot before the keys are set
+KEPT = "/var/lib/hamesh/sysctl"  # the value of each key before the first run
 
 
 def render(sets: Mapping[str, str]) -> str:
-    """The file: all keys in the profile's order, also those this kernel lacks (another may be booted)."""
+    """Return the text of the sysctl file: all keys in order, also those that only another kernel has."""
     return HEADER + "".join(f"{name} = {value}\n" for name, value in sets.items())
 
 
 def paths(path: Path) -> tuple[str, str, str]:
-    """A profile's own file, the one for the modules it needs, and the one that keeps what was before."""
+    """Return the paths of a profile's sysctl file, its modules file, and the file of previous values."""
     return str(path), f"{MODULES}/{path.name}", f"{KEPT}/{path.name}.json"
 
 
 def read(root: Path, path: str) -> tuple[str, int] | None:
+    """Return text and mode of a file, None where it does not exist."""
     file = root / path.lstrip("/")
     try:
         return file.read_text(encoding="utf-8", errors="replace"), file.stat().st_mode & 0o7777
@@ -38,7 +39,7 @@ def read(root: Path, path: str) -> tuple[str, int] | None:
 
 
 def write(root: Path, path: str, text: str | None, before: tuple[str, int] | None) -> None:
-    """Make the file hold the text, or be gone, unless it is so already."""
+    """Write a file, or remove it (text: None), unless that is its state already."""
     file = root / path.lstrip("/")
     if text is None and before:
         file.unlink()
@@ -46,17 +47,18 @@ def write(root: Path, path: str, text: str | None, before: tuple[str, int] | Non
     elif text is not None and before != (text, FILE_MODE):
         if not path.startswith(DIRECTORIES):
             file.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(file, text, FILE_MODE)
+        write_atomically(file, text, FILE_MODE)
 
 
 def read_kept(file: tuple[str, int] | None, path: str) -> dict[str, str | None]:
+    """Return the previous values by key. Raises KernelError where the file is damaged."""
     try:
         kept = json.loads(file[0]) if file else {}
         if not isinstance(kept, dict) or not all(isinstance(value, (str, type(None))) for value in kept.values()):
             raise ValueError
     except ValueError as error:
         message = (
-            f"{path}, which keeps what keys were before the first run, is damaged; remove it, and they stay as they are"
+            f"{path}, which has the values of keys before the first run, is damaged; remove it to keep the current ones"
         )
         raise KernelError(message) from error
     return kept

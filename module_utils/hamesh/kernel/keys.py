@@ -1,4 +1,4 @@
-"""Kernel keys one by one: how they are named, what they may hold, and how this kernel has them.
+"""Kernel keys: names, allowed values, and reading and writing them under /proc/sys.
 
 Runs on hosts: Python 3.8 and the standard library.
 """
@@ -13,19 +13,19 @@ from pathlib import Path
 from typing import Any, Iterable, Mapping
 
 KEY = re.compile(r"[a-z0-9_]+([./][A-Za-z0-9_:-]+)+\Z")
-KEY_ALLOWED = "a key is words of letters, digits, _ : and - with single dots (or slashes) between: net.core.somaxconn"
+KEY_ALLOWED = "a key is words of letters, digits, _ : and -, separated by single dots or slashes: net.core.somaxconn"
 WORD = r"[A-Za-z0-9_,.:+-]+"
 VALUE = re.compile(rf"{WORD}([ \t]+{WORD})*\Z")
-VALUE_ALLOWED = "a value is a whole number, or words of letters, digits and _ , . : + - with blanks between"
+VALUE_ALLOWED = "a value is a whole number, or words of letters, digits and _ , . : + -, separated by blanks"
 
-# A set of ports, which the kernel gives back sorted and in ranges, however it was written.
+# A set of ports. The kernel returns it sorted and in ranges.
 RESERVED_PORTS = "net.ipv4.ip_local_reserved_ports"
 PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?\Z")
-PORTS_ALLOWED = "ports are numbers from 1 to 65535, or ranges of them, with commas between: 8080,9000-9099"
+PORTS_ALLOWED = "ports are numbers from 1 to 65535, or ranges of them, separated by commas: 8080,9000-9099"
 
-# What the kernel registers below /proc/sys/net in the machine's first network namespace only, so that a container
-# lacks it. Measured: that tree of Linux 6.18, in the first namespace and in a new one, compared.
-FIRST_NAMESPACE_ONLY = """
+# Keys that the kernel registers below /proc/sys/net only in the initial network namespace, so that a container lacks
+# them. Measured with Linux 6.18, by comparing that tree in the initial namespace and in a new one.
+INITIAL_NAMESPACE_ONLY = """
     core/bpf_jit_enable core/bpf_jit_harden core/bpf_jit_kallsyms core/bpf_jit_limit core/busy_poll core/busy_read
     core/default_qdisc core/dev_weight core/dev_weight_rx_bias core/dev_weight_tx_bias core/devconf_inherit_init_net
     core/fb_tunnels_only_for_init_net core/flow_limit_cpu_bitmap core/flow_limit_table_len core/gro_normal_batch
@@ -36,11 +36,11 @@ FIRST_NAMESPACE_ONLY = """
     ipv4/route/gc_timeout ipv4/route/max_size ipv4/tcp_available_ulp ipv4/tcp_low_latency ipv4/tcp_max_orphans
     ipv4/tcp_mem ipv4/udp_mem nf_conntrack_max
 """
-# One of them that every kernel since 2.6 has: where it is missing, this is not the first namespace.
-FIRST_NAMESPACE_SIGN = "net/core/dev_weight"
+# A key of them that every kernel since 2.6 has: where it is missing, this is not the initial namespace.
+INITIAL_NAMESPACE_KEY = "net/core/dev_weight"
 
-# The first release of Linux with a key, and the first without it: what people copy from old advice, and what Debian
-# 11's kernel (5.10) is too old for. Sources: tcp(7), and the dates of the kernel's own commits.
+# The first release of Linux with a key, and the first without it: keys that old guides recommend, and keys that Debian
+# 11's kernel (5.10) lacks. Sources: tcp(7), and the kernel's commits.
 RELEASES = {
     "net/core/netdev_budget_usecs": ("4.12", ""),
     "net/ipv4/ip_autobind_reuse": ("5.7", ""),
@@ -57,7 +57,7 @@ RELEASES = {
     "net/ipv4/tcp_vegas_cong_avoid": ("2.2", "2.6.14"),
     "net/ipv4/tcp_westwood": ("2.6.3", "2.6.14"),
 }
-# Keys that come with a module of the kernel, by the beginning of their path.
+# Keys of kernel modules, by the beginning of their path.
 MODULES = {
     "net/netfilter/nf_conntrack_": "nf_conntrack",
     "net/nf_conntrack_": "nf_conntrack",
@@ -66,7 +66,7 @@ MODULES = {
 
 
 class KernelError(Exception):
-    """The profile is wrong or could not be applied; `facts` goes into the module's result."""
+    """The profile has mistakes or could not be applied; `facts` are added to the module's result."""
 
     def __init__(self, message: str, **facts: Any) -> None:
         super().__init__(message)
@@ -75,8 +75,8 @@ class KernelError(Exception):
 
 @dataclass(frozen=True)
 class Reading:
-    """A key as the kernel has it: its value (None if it cannot be read), and what keeps it from being read or
-    written: in one word (`status`) and in a sentence (`why`), both empty where nothing does."""
+    """A key of the kernel: its value (None if it cannot be read), and why it cannot be read or written, as a word
+    (`status`) and a message (`why`), both empty where it can."""
 
     value: str | None
     status: str = field(default="", compare=False)
@@ -92,9 +92,10 @@ class Kernel:
         self.proc = self.root / "proc/sys"
 
     def read(self, name: str) -> Reading:
+        """Return a key's value, or why it cannot be read."""
         path = key_path(name)
         try:
-            # In one piece: the kernel forgets what did not fit into the first read of a set of ports.
+            # In one read(2), because the kernel returns no second part of a long set of ports.
             handle = os.open(self.proc / path, os.O_RDONLY)
             try:
                 text = os.read(handle, 1 << 18)
@@ -103,63 +104,64 @@ class Kernel:
         except (FileNotFoundError, NotADirectoryError):
             return self._missing(path)
         except OSError as error:
-            return Reading(None, "unreadable", f"not readable here ({describe(error)})")
+            return Reading(None, "unreadable", f"not readable on this host ({describe(error)})")
         return Reading(normalise(text.decode(errors="replace")))
 
     def refuses(self, name: str) -> Reading | None:
-        """Why the key cannot be opened for writing, None if it can; changes nothing."""
+        """Return why the key cannot be opened for writing, None if it can. Changes nothing."""
         return self._write(name, None)
 
     def write(self, name: str, value: str) -> Reading | None:
-        """Set the key; why it was refused, None if it was accepted."""
+        """Set the key. Returns why that failed, None if it succeeded."""
         return self._write(name, value)
 
     @property
-    def is_first_namespace(self) -> bool:
-        return (self.proc / FIRST_NAMESPACE_SIGN).exists()
+    def is_initial_namespace(self) -> bool:
+        return (self.proc / INITIAL_NAMESPACE_KEY).exists()
 
     def memory(self) -> int:
-        """Bytes of memory that the host has; 0 where it does not say."""
+        """Return the host's memory in bytes, 0 where it is unknown."""
         try:
-            found = re.search(r"^MemTotal: +(\d+) kB", (self.root / "proc/meminfo").read_text(), re.MULTILINE)
+            total = re.search(r"^MemTotal: +(\d+) kB", (self.root / "proc/meminfo").read_text(), re.MULTILINE)
         except OSError:
             return 0
-        return int(found.group(1)) * 1024 if found else 0
+        return int(total.group(1)) * 1024 if total else 0
 
     def _write(self, name: str, value: str | None) -> Reading | None:
         try:
             handle = os.open(self.proc / key_path(name), os.O_WRONLY | (os.O_TRUNC if value is not None else 0))
             try:
                 rest = b"" if value is None else f"{value}\n".encode()
-                while rest:  # the kernel takes a long set of ports page by page
+                while rest:  # the kernel accepts a long set of ports page by page
                     rest = rest[os.write(handle, rest) :]
             finally:
                 os.close(handle)
         except OSError as error:
             if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-                return Reading(None, "unwritable", f"not writable here ({describe(error)})")
+                return Reading(None, "unwritable", f"not writable on this host ({describe(error)})")
             return Reading(None, "refused", f"refused by the kernel ({describe(error)})")
         return None
 
     def _missing(self, path: str) -> Reading:
+        """Return why a key does not exist."""
         since, until = RELEASES.get(path, ("", ""))
-        here = release_of(self.release)
-        if since and here < release_of(since):
-            return Reading(None, "unknown", f"unknown to this kernel ({self.release}): it came with Linux {since}")
-        if until and here >= release_of(until):
-            return Reading(None, "unknown", f"unknown to this kernel ({self.release}): Linux {until} dropped it")
+        running = parse_release(self.release)
+        if since and running < parse_release(since):
+            return Reading(None, "unknown", f"unknown to this kernel ({self.release}): it exists since Linux {since}")
+        if until and running >= parse_release(until):
+            return Reading(None, "unknown", f"unknown to this kernel ({self.release}): Linux {until} removed it")
         module = module_of(path)
         if module:
             return Reading(None, "unknown", f"unknown to this kernel while its module {module} is not loaded")
-        if not path.startswith("net/") or self.is_first_namespace:
+        if not path.startswith("net/") or self.is_initial_namespace:
             return Reading(None, "unknown", f"unknown to this kernel ({self.release})")
-        if path[len("net/") :] in FIRST_NAMESPACE_ONLY.split():
+        if path[len("net/") :] in INITIAL_NAMESPACE_ONLY.split():
             return Reading(None, "hidden", "not visible in this network namespace (container)")
         return Reading(None, "hidden", "unknown to this kernel, or not visible in this network namespace (container)")
 
 
 def parse_profile(keys: Mapping[str, object]) -> tuple[dict[str, str], dict[str, str]]:
-    """Normalised value by key, and what is wrong by key."""
+    """Return the normalised values by key, and the mistakes by key."""
     profile: dict[str, str] = {}
     mistakes: dict[str, str] = {}
     seen: dict[str, str] = {}
@@ -168,9 +170,9 @@ def parse_profile(keys: Mapping[str, object]) -> tuple[dict[str, str], dict[str,
         if not KEY.match(name):
             mistakes[name] = KEY_ALLOWED
         elif twin != name:
-            mistakes[name] = f"is {twin} in another spelling: keep one of them"
+            mistakes[name] = f"is another spelling of {twin}: keep one of them"
         elif isinstance(value, bool):
-            mistakes[name] = f"{str(value).lower()} is not {int(value)}: write 1 or 0"
+            mistakes[name] = f"{str(value).lower()} is not a value of the kernel: write {int(value)}"
         elif not (isinstance(value, int) or (isinstance(value, str) and VALUE.match(value.strip(" \t")))):
             mistakes[name] = VALUE_ALLOWED
         elif dotted(name) != RESERVED_PORTS:
@@ -183,11 +185,11 @@ def parse_profile(keys: Mapping[str, object]) -> tuple[dict[str, str], dict[str,
 
 
 def parse_ports(words: Iterable[object]) -> frozenset[int] | None:
-    """The ports that words like 8080 and `9000-9099` stand for; None if one of them is no port and no range."""
+    """Return the ports of words like 8080 and `9000-9099`; None if a word is neither a port nor a range."""
     ports: set[int] = set()
     for word in words:
-        found = PORTS.match(str(word).strip())
-        first, last = (int(found.group(1)), int(found.group(2) or found.group(1))) if found else (0, 0)
+        match = PORTS.match(str(word).strip())
+        first, last = (int(match.group(1)), int(match.group(2) or match.group(1))) if match else (0, 0)
         if not 1 <= first <= last <= 65535:
             return None
         ports.update(range(first, last + 1))
@@ -195,7 +197,7 @@ def parse_ports(words: Iterable[object]) -> frozenset[int] | None:
 
 
 def render_ports(ports: Iterable[int]) -> str:
-    """As the kernel gives them back: sorted, and neighbours in ranges: `8080-8082,9000`."""
+    """Return ports as the kernel does, sorted and in ranges: `8080-8082,9000`."""
     ranges: list[list[int]] = []
     for port in sorted(ports):
         if ranges and ranges[-1][1] == port - 1:
@@ -205,23 +207,23 @@ def render_ports(ports: Iterable[int]) -> str:
     return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)
 
 
-def join(name: str, one: str | None, other: str) -> str:
-    """The least value that is enough for both: all of their ports, or the larger number."""
+def combine(name: str, value: str | None, least: str) -> str:
+    """Return the smallest value that is enough for both: all of their ports, or the larger number."""
     if name == RESERVED_PORTS:
-        return render_ports(_ports(one or "") | _ports(other))
-    return one if one and one.isdigit() and int(one) > int(other) else other
+        return render_ports(_ports(value or "") | _ports(least))
+    return value if value and value.isdigit() and int(value) > int(least) else least
 
 
-def covers(name: str, value: str | None, least: str) -> bool:
-    """Whether a value is enough where `least` is needed."""
+def is_enough(name: str, value: str | None, least: str) -> bool:
+    """Tell whether a value is enough where `least` is needed."""
     if name == RESERVED_PORTS:
         return _ports(value or "") >= _ports(least)
     return value is not None and value.isdigit() and int(value) >= int(least)
 
 
-def same(name: str, one: str, other: str) -> bool:
-    """Whether two values are one to the kernel."""
-    return one == other or (dotted(name) == RESERVED_PORTS and _ports(one) == _ports(other))
+def is_same(name: str, first: str, second: str) -> bool:
+    """Tell whether two values are equal for the kernel."""
+    return first == second or (dotted(name) == RESERVED_PORTS and _ports(first) == _ports(second))
 
 
 def _ports(text: str) -> frozenset[int]:
@@ -229,14 +231,14 @@ def _ports(text: str) -> frozenset[int]:
 
 
 def normalise(value: str) -> str:
-    """The kernel parts the numbers of one key by tabs, people by blanks: `1024\\t65023` is `1024 65023`."""
+    """Return a value with single blanks. The kernel separates numbers with tabs: `1024\\t65023` is `1024 65023`."""
     return " ".join(value.split())
 
 
 def key_path(name: str) -> str:
-    """A key's path below /proc/sys, by the rule of sysctl.d(5).
+    """Return a key's path below /proc/sys, by the rule of sysctl.d(5).
 
-    If the first separator is a dot, dots and slashes change places (`net.ipv4.conf.eth0/100.forwarding`);
+    If the first separator is a dot, dots and slashes are swapped (`net.ipv4.conf.eth0/100.forwarding`);
     if it is a slash, the name is the path (`net/ipv4/conf/eth0.100/forwarding`).
     """
     separator = re.search(r"[./]", name)
@@ -244,20 +246,21 @@ def key_path(name: str) -> str:
 
 
 def dotted(name: str) -> str:
-    """The same key in the spelling that begins with a dot, whichever it has."""
+    """Return a key in the spelling whose first separator is a dot."""
     return key_path(name).translate(str.maketrans("./", "/."))
 
 
 def module_of(name: str) -> str:
-    """The module of the kernel that a key comes with, empty if none is known."""
+    """Return the kernel module of a key, "" if none is known."""
     return next((module for start, module in MODULES.items() if key_path(name).startswith(start)), "")
 
 
-def release_of(text: str) -> tuple[int, ...]:
-    """A kernel's release as numbers that compare: 5.10.0-28-amd64 is (5, 10, 0)."""
-    found = re.match(r"\d+(\.\d+)*", text)
-    return tuple(int(number) for number in found.group().split(".")) if found else ()
+def parse_release(text: str) -> tuple[int, ...]:
+    """Return the numbers of a kernel release: 5.10.0-28-amd64 is (5, 10, 0)."""
+    match = re.match(r"\d+(\.\d+)*", text)
+    return tuple(int(number) for number in match.group().split(".")) if match else ()
 
 
 def describe(error: OSError) -> str:
+    """Return an error like "EACCES: Permission denied"."""
     return f"{errno.errorcode.get(error.errno or 0, 'error')}: {error.strerror}"

@@ -1,8 +1,8 @@
-"""Is a rendered text what the model says, and nothing more?
+"""Compare a rendered configuration with the model.
 
-Nothing here knows the renderer or its template. The text is read anew, as HAProxy would read it, and
-each section is held against the lines that the model asks for: a second opinion, so that neither a
-hostile value nor a slip in the template adds a line, a section or a word unseen.
+The audit does not use the renderer or its template. It parses the text as HAProxy would, and compares each section
+with the lines that the model requires, so that no hostile value and no error in the template adds a line, a section
+or a word unnoticed.
 """
 
 from __future__ import annotations
@@ -20,77 +20,79 @@ from .model import Listener, Server, Service, Sidecar
 
 Words = Tuple[str, ...]
 
-# What a line that says something has no business with; a backslash only stands before what it may escape.
-OUT_OF_PLACE = re.compile(r"[^ -~\n]|[\"'#$`]|\\(?![ .()\[\]*+?^|/-])")
+# Characters that no line but the comment has. A backslash may only escape the characters below.
+FORBIDDEN = re.compile(r"[^ -~\n]|[\"'#$`]|\\(?![ .()\[\]*+?^|/-])")
 COMMENT = re.compile(r"# [ -~]*")
 
 
 def audit(text: str, sidecar: Sidecar) -> list[str]:
-    """One message for each difference between a configuration and what its sidecar should run."""
+    """Return a message for each difference between a configuration and its sidecar in the model."""
     comment, *paragraphs = text.split("\n\n")
-    found = [] if COMMENT.fullmatch(comment) else ["the text does not begin with one line of comment"]
-    read = [_read(paragraph) for paragraph in paragraphs]
-    found += [message for messages, _ in read for message in messages]
-    sections = [(paragraph, part) for paragraph, (_, parts) in zip(paragraphs, read) for part in parts]
-    wanted = _wanted(sidecar)
-    differ = _differences("the text", [part.head.words for _, part in sections], [head for head, _ in wanted])
-    if differ:
-        return found + differ
-    for (paragraph, section), (_, what) in zip(sections, wanted):
-        if isinstance(what, Listener):
-            found += _listener_differs(paragraph, what)
-        elif what == "global":
-            found += _differences("global", _said(section), _global(sidecar, _generation(text)))
+    messages = [] if COMMENT.fullmatch(comment) else ["the text does not begin with one line of comment"]
+    parsed = [_parse_paragraph(paragraph) for paragraph in paragraphs]
+    messages += [message for of_paragraph, _ in parsed for message in of_paragraph]
+    sections = [(paragraph, section) for paragraph, (_, parts) in zip(paragraphs, parsed) for section in parts]
+    expected = _expected_sections(sidecar)
+    differences = _differences(
+        "the text", [section.head.words for _, section in sections], [head for head, _ in expected]
+    )
+    if differences:
+        return messages + differences
+    for (paragraph, section), (_, role) in zip(sections, expected):
+        if isinstance(role, Listener):
+            messages += _listener_differences(paragraph, role)
+        elif role == "global":
+            messages += _differences("global", _lines(section), _global(sidecar, _generation(text)))
         else:
-            found += _differences(f"defaults of mode {what}", _said(section), _defaults(sidecar, what))
-    return found
+            messages += _differences(f"defaults of mode {role}", _lines(section), _defaults(sidecar, role))
+    return messages
 
 
 @functools.lru_cache(maxsize=1 << 12)
-def _read(paragraph: str) -> tuple[list[str], list[Section]]:
-    """What is wrong with the characters and the layout of a paragraph, and its sections: one is right."""
+def _parse_paragraph(paragraph: str) -> tuple[list[str], list[Section]]:
+    """Return messages about the characters and the layout of a paragraph, and its sections, which should be one."""
     sections = parse(paragraph)
-    strange = OUT_OF_PLACE.search(paragraph)
-    found = [f"character {strange.group()!r} is out of place in {_line_at(paragraph, strange)!r}"] if strange else []
+    match = FORBIDDEN.search(paragraph)
+    messages = [f"character {match.group()!r} is not allowed in {_line_at(paragraph, match)!r}"] if match else []
     if not sections or sections[0].head.number != 1:
-        found.append(f"lines that stand in no section: {paragraph[:80]!r}")
-    return found, sections
+        messages.append(f"lines outside of a section: {paragraph[:80]!r}")
+    return messages, sections
 
 
 def _line_at(text: str, match: re.Match[str]) -> str:
     return text[text.rfind("\n", 0, match.start()) + 1 :].split("\n", 1)[0][:80]
 
 
-def _wanted(sidecar: Sidecar) -> list[tuple[Words, str | Listener]]:
-    """The head of each section of a text, and what it is for: global, the defaults of a mode, a listener."""
-    wanted: list[tuple[Words, str | Listener]] = [(("global",), "global")]
+def _expected_sections(sidecar: Sidecar) -> list[tuple[Words, str | Listener]]:
+    """Return the first line of each section, and its role: "global", the mode of the defaults, or a listener."""
+    expected: list[tuple[Words, str | Listener]] = [(("global",), "global")]
     for mode, listeners in itertools.groupby(sidecar.listeners, lambda listener: listener.service.mode):
-        wanted.append((("defaults",), mode))
-        wanted += ((("listen", listener.service.name), listener) for listener in listeners)
-    return wanted
+        expected.append((("defaults",), mode))
+        expected += ((("listen", listener.service.name), listener) for listener in listeners)
+    return expected
 
 
-def _said(section: Section) -> list[Words]:
+def _lines(section: Section) -> list[Words]:
     return [line.words for line in section.lines]
 
 
-def _differences(where: str, said: Sequence[Words], wanted: Sequence[Words]) -> list[str]:
-    """How the lines of a place differ from those it should have, in that order."""
-    if list(said) == list(wanted):
+def _differences(where: str, lines: Sequence[Words], expected: Sequence[Words]) -> list[str]:
+    """Return a message for each line that is not expected or missing, or one if only the order differs."""
+    if list(lines) == list(expected):
         return []
-    added, missing = Counter(said) - Counter(wanted), Counter(wanted) - Counter(said)
-    found = [f"{where}: {' '.join(words)!r} is not in the model" for words in added.elements()]
-    found += [f"{where}: {' '.join(words)!r} is missing" for words in missing.elements()]
-    return found or [f"{where}: its lines stand in another order"]
+    added, missing = Counter(lines) - Counter(expected), Counter(expected) - Counter(lines)
+    messages = [f"{where}: {' '.join(words)!r} is not in the model" for words in added.elements()]
+    messages += [f"{where}: {' '.join(words)!r} is missing" for words in missing.elements()]
+    return messages or [f"{where}: the lines are in another order"]
 
 
 def _generation(text: str) -> str:
-    """The name that a text should have: the hash of all that stands around the name."""
+    """Return the generation that a text should have: the hash of the text without it."""
     blank = re.sub(r"(\n    description hamesh )\S+", r"\1@generation@", text, count=1)
     return hashlib.sha256(blank.encode()).hexdigest()[:12]
 
 
-# What the model asks for, line by line
+# The lines that the model requires
 
 
 def _global(sidecar: Sidecar, generation: str) -> list[Words]:
@@ -124,21 +126,21 @@ def _defaults(sidecar: Sidecar, mode: str) -> list[Words]:
 
 
 @functools.lru_cache(maxsize=1 << 12)
-def _listener_differs(paragraph: str, listener: Listener) -> list[str]:
-    """Most sidecars have a listener in common with others: each is looked at once."""
+def _listener_differences(paragraph: str, listener: Listener) -> list[str]:
+    """Return the differences of a listener. Sidecars share most listeners, so the result is cached."""
     service = listener.service
-    wanted = _words(
+    expected = _words(
         f"bind 127.0.0.1:{service.local_port}",
         f"balance {service.balance}",
         *_fields(service),
         *service.extra,
         *(_server(service, server) for server in listener.servers),
     )
-    return _differences(f"listen {service.name}", _said(_read(paragraph)[1][0]), wanted)
+    return _differences(f"listen {service.name}", _lines(_parse_paragraph(paragraph)[1][0]), expected)
 
 
 def _fields(service: Service) -> list[str]:
-    """The lines of a service's fields; "" for a field that is as usual."""
+    """Return the lines of a service's fields, "" for a field with its default."""
     timeouts, check = service.timeouts, service.check
     return [
         f"description min_ready {service.min_ready:g}" if service.min_ready != 0.5 else "",
@@ -186,10 +188,10 @@ def _server(service: Service, server: Server) -> str:
 
 
 def _ms(time: int) -> str:
-    """Releases from 3.1 on want the unit of times below 100 ms."""
+    """Return a time with the unit that releases from 3.1 on require below 100 ms."""
     return f"{time}ms" if time < 100 else f"{time}"
 
 
 def _words(*lines: str) -> list[Words]:
-    """Lines as HAProxy reads them; "" is none."""
+    """Split lines into words, without empty lines."""
     return [split_words(line) for line in lines if line]

@@ -1,10 +1,10 @@
-"""What compiling leaves on the controller: one configuration per sidecar, and mesh.json.
+"""Write and read builds on the controller: one configuration per sidecar, and mesh.json.
 
-A run writes its own build, which nobody else writes, and ships and plans from that alone. It publishes the same
-bytes to a directory that outlives it, for people, and for runs that compile nothing.
+A run writes a build of its own, and ships and plans from that only. It publishes the same files to a directory that
+outlives the run, for people, and for runs that do not compile.
 
-All or nothing: a mesh that does not compile never gets here, each file is replaced whole, and
-mesh.json, which says what belongs to the build, is written last.
+Only a mesh without mistakes is written. Each file is replaced atomically, and mesh.json, the index of the build, is
+written last.
 """
 
 from __future__ import annotations
@@ -22,36 +22,36 @@ from .model import Mesh, Rendered
 
 INDEX = "mesh.json"
 CONFIGURATION = "haproxy.cfg"
-RUN = "mesh"  # a run's own build, in the directory that Ansible makes for the run and removes after it
+RUN_BUILD = "mesh"  # the directory of a run's own build, in the temporary directory that Ansible removes after the run
 
 
 class BuildError(Exception):
-    """There is no build to read. The message says which, why, and what to do."""
+    """A build cannot be read. The message has its path, the reason, and what to do."""
 
 
 def build_files(mesh: Mesh, rendered: Mapping[str, Rendered], inventory: Sequence[str]) -> dict[str, str]:
-    """Return a build's files by their paths in it, mesh.json last. `inventory`: the sources it comes from."""
-    index = json.dumps(describe(mesh, rendered, inventory), indent=1, sort_keys=True) + "\n"
-    return {**{f"{host}/{CONFIGURATION}": one.text for host, one in rendered.items()}, INDEX: index}
+    """Return the files of a build by their paths in it, mesh.json last. inventory: the inventory sources."""
+    index = json.dumps(make_index(mesh, rendered, inventory), indent=1, sort_keys=True) + "\n"
+    return {**{f"{host}/{CONFIGURATION}": configuration.text for host, configuration in rendered.items()}, INDEX: index}
 
 
-def changes(directory: Path, files: Mapping[str, str]) -> dict[str, str | None]:
-    """Return what differs between a directory and a build, by path: the text to write, None for a file to remove.
+def plan_changes(directory: Path, files: Mapping[str, str]) -> dict[str, str | None]:
+    """Return the changes that turn a directory into a build, by path: the text to write, None for a file to remove.
 
-    Configurations that an earlier build left for hosts that are no sidecars now are removed; other
-    people's files are not.
+    Configurations of an earlier build for hosts that no longer have a sidecar are removed; files that no build has
+    written are not.
     """
-    stale = dict.fromkeys(path for path in _earlier(directory) if path not in files)
+    stale = dict.fromkeys(path for path in _earlier_configurations(directory) if path not in files)
     return {path: text for path, text in {**stale, **files}.items() if _content(directory / path) != text}
 
 
 def write_build(directory: Path, files: Mapping[str, str]) -> list[str]:
-    """Make the directory hold exactly this build, while no other run writes there. Returns the paths changed, relative
-    to it. Raises OSError.
+    """Write a build to a directory under a lock, and remove what an earlier build left. Return the changed paths,
+    relative to the directory. Raises OSError.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    with _exclusive(directory):
-        changed = changes(directory, files)
+    with _locked(directory):
+        changed = plan_changes(directory, files)
         for path, text in changed.items():
             if text is None:
                 _remove(directory / path)
@@ -61,7 +61,7 @@ def write_build(directory: Path, files: Mapping[str, str]) -> list[str]:
 
 
 def read_index(directory: Path) -> dict[str, Any]:
-    """Return what mesh.json of a build says. Raises BuildError where there is none, or a damaged one."""
+    """Read mesh.json of a build. Raises BuildError if there is none, or a damaged one."""
     path = directory / INDEX
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
@@ -73,44 +73,45 @@ def read_index(directory: Path) -> dict[str, Any]:
         index = None
     kinds = {"services": dict, "pools": dict, "sidecars": dict, "inventory": list}
     if not isinstance(index, dict) or not all(isinstance(index.get(key), kind) for key, kind in kinds.items()):
-        raise BuildError(f"{path} is damaged, or an earlier release wrote it.")
+        raise BuildError(f"{path} is damaged or was written by an earlier release.")
     return index
 
 
-def run_index(run: Path, published: Path, inventory: Sequence[str]) -> dict[str, Any]:
-    """Return what mesh.json of the run's own build says.
+def read_run_index(run: Path, published: Path, inventory: Sequence[str]) -> dict[str, Any]:
+    """Read mesh.json of the run's own build.
 
-    A run that has compiled nothing takes a copy of the published one first, if that is of the inventory that this run
-    has, and reads the copy from then on: what others publish meanwhile does not change its plan. Raises BuildError.
+    A run that has not compiled copies the published mesh.json first, if that is of the same inventory, and reads the
+    copy from then on: builds that other runs publish do not change its plan. Raises BuildError.
     """
     if run.exists():
         try:
             return read_index(run)
         except BuildError as error:
-            raise BuildError(f"{error} It belongs to this run alone: run the command again.") from None
-    words = _options(inventory)
+            raise BuildError(f"{error} It belongs to this run only; run the command again.") from None
+    options = _options(inventory)
     advice = (
-        f"Compile with ansible-playbook {words} playbooks/compile-mesh.yml, name the build of this inventory with -e "
-        f"mesh_build_dir=DIR, or go back host by host: ansible HOST {words} -b -m haproxy_apply -a generation=previous"
+        f"Compile with ansible-playbook {options} playbooks/compile-mesh.yml, set the build of this inventory with -e "
+        f"mesh_build_dir=DIR, or roll back host by host: ansible HOST {options} -b -m haproxy_apply -a "
+        "generation=previous"
     )
     try:
         index = read_index(published)
     except BuildError as error:
         raise BuildError(f"{error} {advice}") from None
     if index["inventory"] != list(inventory):
-        theirs = _options(index["inventory"])
-        raise BuildError(f"The build in {published} is of another inventory, {theirs}; this run has {words}. {advice}")
+        other = _options(index["inventory"])
+        raise BuildError(f"The build in {published} is of another inventory, {other}; this run has {options}. {advice}")
     _replace(run / INDEX, json.dumps(index))
     return index
 
 
 def _options(inventory: Sequence[str]) -> str:
-    """The inventory as one gives it to Ansible."""
+    """Return the inventory as options of ansible-playbook."""
     return " ".join(f"-i {shlex.quote(str(source))}" for source in inventory)
 
 
-def describe(mesh: Mesh, rendered: Mapping[str, Rendered], inventory: Sequence[str]) -> dict[str, Any]:
-    """The model, each host's generation, and the inventory that they come from, as plain data."""
+def make_index(mesh: Mesh, rendered: Mapping[str, Rendered], inventory: Sequence[str]) -> dict[str, Any]:
+    """Return the content of mesh.json: the model, each host's generation, and the inventory sources."""
     return {
         "version": 1,
         "inventory": list(inventory),
@@ -130,29 +131,29 @@ def describe(mesh: Mesh, rendered: Mapping[str, Rendered], inventory: Sequence[s
     }
 
 
-def kernels(mesh: Mesh) -> dict[str, dict[str, Any]]:
-    """What each host's kernel must allow for, in one pass: the `ports` at which its services and its sidecar listen,
-    the sidecar's `maxconn`, and how many connections may wait at one of its listeners, its `backlog`."""
+def kernel_requirements(mesh: Mesh) -> dict[str, dict[str, Any]]:
+    """Return the requirements for each host's kernel: the `ports` that its services and its sidecar listen on, the
+    sidecar's `maxconn`, and the largest `backlog` of its listeners."""
     ports: dict[str, set[int]] = {}
     for service in mesh.services.values():
         for backend in mesh.pools[service.pool]:
             ports.setdefault(backend.name, set()).update({service.port, service.check.port or service.port})
-    found = {host: {"ports": [], "maxconn": 0, "backlog": 0} for host in ports}
+    requirements = {host: {"ports": [], "maxconn": 0, "backlog": 0} for host in ports}
     for host, sidecar in mesh.sidecars.items():
         ports.setdefault(host, set()).update(listener.service.local_port for listener in sidecar.listeners)
         backlog = max(_backlog(listener.service.extra, sidecar.maxconn) for listener in sidecar.listeners)
-        found[host] = {"ports": [], "maxconn": sidecar.maxconn, "backlog": backlog}
-    return {host: {**found[host], "ports": sorted(some)} for host, some in ports.items()}
+        requirements[host] = {"ports": [], "maxconn": sidecar.maxconn, "backlog": backlog}
+    return {host: {**requirements[host], "ports": sorted(of_host)} for host, of_host in ports.items()}
 
 
 def _backlog(extra: Sequence[str], maxconn: int) -> int:
-    """How many connections wait at a listener: what its own lines say, else its maxconn (HAProxy's `backlog`)."""
-    said = {words[0]: int(words[1]) for words in map(str.split, extra) if len(words) == 2 and words[1].isdigit()}
-    return said.get("backlog") or said.get("maxconn") or maxconn
+    """Return the backlog of a listener: its `backlog` line, or else its maxconn."""
+    values = {words[0]: int(words[1]) for words in map(str.split, extra) if len(words) == 2 and words[1].isdigit()}
+    return values.get("backlog") or values.get("maxconn") or maxconn
 
 
-def _earlier(directory: Path) -> list[str]:
-    """The configurations of the build that is there; none where there is none, or none that can be read."""
+def _earlier_configurations(directory: Path) -> list[str]:
+    """Return the configurations of the build in a directory; none without a readable mesh.json."""
     try:
         sidecars = json.loads((directory / INDEX).read_text(encoding="utf-8"))["sidecars"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -161,8 +162,8 @@ def _earlier(directory: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def _exclusive(directory: Path) -> Iterator[None]:
-    """Keep other runs from writing to a directory meanwhile."""
+def _locked(directory: Path) -> Iterator[None]:
+    """Lock a directory against other runs that write to it."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -172,14 +173,14 @@ def _exclusive(directory: Path) -> Iterator[None]:
 
 
 def _content(path: Path) -> str | None:
-    """A file's text; None where there is none. What is no UTF-8 is no text of ours."""
+    """Return a file's text, or None without a file. Bytes that are not UTF-8 become surrogates, which no build has."""
     return path.read_bytes().decode(errors="surrogateescape") if path.is_file() else None
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write the file whole."""
+    """Write a file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_name(f".{path.name}.staged")  # no fsync: a build is made anew in a second
+    staged = path.with_name(f".{path.name}.staged")  # no fsync: a build can be compiled again
     staged.touch(mode=0o640)
     staged.chmod(0o640)
     staged.write_text(text, encoding="utf-8")
@@ -187,7 +188,7 @@ def _replace(path: Path, text: str) -> None:
 
 
 def _remove(path: Path) -> None:
-    """Remove a file, and its directory where that is empty then."""
+    """Remove a file, and its directory if that is empty."""
     path.unlink()
     if not any(path.parent.iterdir()):
         path.parent.rmdir()

@@ -1,7 +1,7 @@
-"""Inventory data to Mesh, with every mistake at once.
+"""Compile inventory data to a Mesh, and report all mistakes at once.
 
-The compiler sees plain data: what `mesh_services` and `mesh_networks` say, each host's variables and
-each group's hosts. It knows nothing of Ansible, and nothing after it looks back at the inventory.
+The compiler gets plain data: `mesh_services`, `mesh_networks`, each host's variables and each group's hosts. It does
+not import Ansible, and no later step reads the inventory.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from ..haproxy.releases import DIALECTS, has
 from . import source
 from . import values as kinds
 from .model import Backend, Check, Limits, Listener, Mesh, PassiveCheck, Server, Service, Sidecar, Timeouts
-from .schema import REQUIRED, Field, Reader, shown
+from .schema import REQUIRED, Field, Reader, short_repr
 from .values import Kind
 
-# The variables of a host that the mesh is made of. No others are read.
+# The variables of a host that the mesh depends on. No others are read.
 HOST_VARIABLES = (
     "ansible_host",
     "kvm_hypervisor",
@@ -37,7 +37,7 @@ MAX_ID = 2_147_483_647
 
 
 class MeshError(Exception):
-    """The inventory makes no mesh. `mistakes` has one message each: where, what is there, what is allowed."""
+    """The inventory has mistakes. `mistakes` has a message for each: the place, the value, what is allowed."""
 
     def __init__(self, mistakes: Sequence[str]) -> None:
         super().__init__("\n".join(mistakes))
@@ -54,12 +54,12 @@ CHECK = {
     "interval": Field(kinds.MILLISECONDS, 2000),
     "fast_interval": Field(kinds.MILLISECONDS),
     "down_interval": Field(kinds.MILLISECONDS),
-    "rise": Field(kinds.whole(1, 65535), 2),
-    "fall": Field(kinds.whole(1, 65535), 3),
+    "rise": Field(kinds.integer(1, 65535), 2),
+    "fall": Field(kinds.integer(1, 65535), 3),
 }
 PASSIVE_CHECK = {
     "observe": Field(kinds.choice("layer4", "layer7"), REQUIRED),
-    "error_limit": Field(kinds.whole(1, 65535), 10),
+    "error_limit": Field(kinds.integer(1, 65535), 10),
     "on_error": Field(kinds.choice("fastinter", "fail-check", "sudden-death", "mark-down"), "fail-check"),
 }
 TIMEOUTS = {
@@ -70,12 +70,12 @@ TIMEOUTS = {
     "check": Field(kinds.MILLISECONDS),
 }
 LIMITS = {
-    "maxconn": Field(kinds.whole(0, 1_000_000)),
-    "queue": Field(kinds.whole(0, 1_000_000)),
+    "maxconn": Field(kinds.integer(0, 1_000_000)),
+    "queue": Field(kinds.integer(0, 1_000_000)),
     "slowstart": Field(kinds.MILLISECONDS),
 }
 SERVICE = {
-    "pool": Field(kinds.name),  # this and "consumers" are groups of the inventory: see _services
+    "pool": Field(kinds.name),  # like "consumers", a group of the inventory: see _read_services
     "port": Field(kinds.PORT, REQUIRED),
     "local_port": Field(kinds.LOCAL_PORT, REQUIRED),
     "consumers": Field([kinds.name], ()),
@@ -84,7 +84,7 @@ SERVICE = {
     "check": Field(CHECK, {}),
     "passive_check": Field(PASSIVE_CHECK),
     "timeouts": Field(TIMEOUTS, {}),
-    "retries": Field(kinds.whole(0, 100), 3),
+    "retries": Field(kinds.integer(0, 100), 3),
     "redispatch": Field(kinds.boolean, True),
     "limits": Field(LIMITS, {}),
     "locality": Field(kinds.choice("none", "zone"), "none"),
@@ -102,75 +102,73 @@ def compile_mesh(
     locate: Callable[[Any], str] = lambda value: "",
     allow_shrink: Any = (),
 ) -> Mesh:
-    """The mesh of one inventory.
+    """Compile one inventory.
 
-    services: what `mesh_services` holds; networks: what `mesh_networks` holds; hosts: the variables
-    of HOST_VARIABLES of each host by its name; groups: host names by group name; locate: where a
-    value was written (' (file:line)') or ''.
+    services: the value of `mesh_services`; networks: the value of `mesh_networks`; hosts: the variables of
+    HOST_VARIABLES of each host by its name; groups: host names by group name; locate: returns the file and line of a
+    value (' (file:line)') or ''; allow_shrink: the value of `mesh_allow_shrink`.
 
-    Raises MeshError with every mistake in the data.
+    Raises MeshError with all mistakes in the data.
     """
     reader = Reader(locate)
-    lans = _networks(reader, networks)
-    typed = _services(reader, services, groups)
+    lans = _read_networks(reader, networks)
+    typed = _read_services(reader, services, groups)
     members = {
         name: sorted(set(groups.get(name, ())))
         for service in typed.values()
         for name in (service.pool, *service.consumers)
     }
 
-    backends = _backends(reader, lans, hosts, sorted({host for s in typed.values() for host in members[s.pool]}))
+    backends = _read_backends(reader, lans, hosts, sorted({host for s in typed.values() for host in members[s.pool]}))
     pools = {s.pool: tuple(backends[h] for h in members[s.pool] if h in backends) for s in typed.values()}
     consumed: dict[str, list[Service]] = {}
     for service in typed.values():
         for host in sorted({host for group in service.consumers for host in members[group]}):
             consumed.setdefault(host, []).append(service)
-    _ready(reader, allow_shrink, typed, pools)
-    sidecars = {host: _sidecar(reader, host, hosts[host], consumed[host], pools) for host in sorted(consumed)}
+    _check_ready(reader, allow_shrink, typed, pools)
+    sidecars = {host: _read_sidecar(reader, host, hosts[host], consumed[host], pools) for host in sorted(consumed)}
 
     if reader.all_mistakes():
         raise MeshError(reader.all_mistakes())
     return Mesh(services=typed, pools=pools, sidecars={host: sidecar for host, sidecar in sidecars.items() if sidecar})
 
 
-def _networks(reader: Reader, networks: Any) -> netaddr.IPSet:
+def _read_networks(reader: Reader, networks: Any) -> netaddr.IPSet:
     where, allowed = "mesh_networks", "a list of the private networks that service traffic may use, like [10.20.0.0/16]"
     lans = netaddr.IPSet()
     if isinstance(networks, (str, bytes)) or not isinstance(networks, Sequence) or not networks:
-        reader.wrong(where, networks, allowed)
+        reader.reject(where, networks, allowed)
         return lans
     for index, network in enumerate(networks):
-        typed = reader.given(f"{where}[{index}]", kinds.network, network)
+        typed = reader.read_required(f"{where}[{index}]", kinds.network, network)
         if typed is not None:
             lans.add(typed)
     return lans
 
 
-def _services(reader: Reader, services: Any, groups: Mapping[str, Sequence[str]]) -> dict[str, Service]:
-    """The usable services by name, http before tcp, each sorted: the order in which they are rendered."""
+def _read_services(reader: Reader, services: Any, groups: Mapping[str, Sequence[str]]) -> dict[str, Service]:
+    """Return the usable services by name in the order of rendering: http before tcp, each sorted by name."""
     if not isinstance(services, Mapping):
-        reader.wrong("mesh_services", services, "a mapping of service names to their fields")
+        reader.reject("mesh_services", services, "a mapping of service names to their fields")
         return {}
     group = kinds.one_of("a group of the inventory", groups)
     fields = {**SERVICE, "pool": Field(group), "consumers": Field([group], ())}
     typed = []
-    for name, given in services.items():
-        if reader.given("mesh_services", kinds.service, name) is None:
+    for name, settings in services.items():
+        if reader.read_required("mesh_services", kinds.service, name) is None:
             continue
         where = f"mesh_services.{name}"
-        service = _service(str(name), reader.record(where, fields, given))
-        _combinations(reader, where, service)
-        if isinstance(given, Mapping) and given.get("pool") is None:
-            reader.value(f"{where}.pool, which is the service's name if left out", group, name)
+        service = _to_service(str(name), reader.read_mapping(where, fields, settings))
+        _check_combinations(reader, where, service)
+        if isinstance(settings, Mapping) and settings.get("pool") is None:
+            reader.read_optional(f"{where}.pool, which is the service's name if left out", group, name)
         if service.pool in groups and not groups[service.pool]:
-            reader.mistakes.append(
-                f"{where}.pool: group {shown(service.pool)} has no hosts, so nobody would answer; add a host to it"
-            )
+            reader.mistakes.append(f"{where}.pool: group {short_repr(service.pool)} has no hosts; add a host to it")
         typed.append(service)
     return {service.name: service for service in sorted(typed, key=lambda s: (s.mode != "http", s.name))}
 
 
-def _service(name: str, values: dict[str, Any]) -> Service:
+def _to_service(name: str, values: dict[str, Any]) -> Service:
     check = values["check"]
     check["type"] = check["type"] or values["mode"]
     stick, cookie = values["stick"]
@@ -189,8 +187,8 @@ def _service(name: str, values: dict[str, Any]) -> Service:
     )
 
 
-def _combinations(reader: Reader, where: str, service: Service) -> None:
-    """What HAProxy refuses, or would ignore in silence, though each value alone is fine."""
+def _check_combinations(reader: Reader, where: str, service: Service) -> None:
+    """Reject combinations of allowed values that HAProxy rejects or ignores without a warning."""
     if service.check.type != "http" and (service.check.expect or service.check.path != Check.path):
         reader.mistakes.append(
             f"{where}.check: path and expect belong to type http, not to {service.check.type}; leave them out"
@@ -198,32 +196,32 @@ def _combinations(reader: Reader, where: str, service: Service) -> None:
     if service.mode == "http":
         return
     if kinds.BALANCE[kinds.algorithm(service.balance)][2]:
-        reader.wrong(f"{where}.balance", service.balance, "an algorithm that needs no HTTP, or mode http")
+        reader.reject(f"{where}.balance", service.balance, "an algorithm that needs no HTTP, or mode http")
     if service.stick == "cookie":
-        reader.wrong(f"{where}.stick", {"cookie": service.cookie}, "none or source, or mode http")
+        reader.reject(f"{where}.stick", {"cookie": service.cookie}, "none or source, or mode http")
     if service.passive_check and service.passive_check.observe == "layer7":
-        reader.wrong(f"{where}.passive_check.observe", "layer7", "layer4, or mode http")
+        reader.reject(f"{where}.passive_check.observe", "layer7", "layer4, or mode http")
 
 
-def _backends(
+def _read_backends(
     reader: Reader, lans: netaddr.IPSet, hosts: Mapping[str, Mapping[str, Any]], names: Sequence[str]
 ) -> dict[str, Backend]:
     backends: dict[str, Backend] = {}
     taken: dict[int, str] = {}
     for name in names:
         variables = hosts[name]
-        if reader.given("host", kinds.host, name) is None:
+        if reader.read_required("host", kinds.host, name) is None:
             continue
-        address = _address(reader, lans, name, variables)
+        address = _read_address(reader, lans, name, variables)
 
         def read(key: str, kind: Kind, default: Any, name: str = name, variables: Mapping[str, Any] = variables) -> Any:
-            return reader.value(f"host {name}: {key}", kind, variables.get(key), default)
+            return reader.read_optional(f"host {name}: {key}", kind, variables.get(key), default)
 
         backends[name] = Backend(
             name=str(name),
             id=_server_id(name, taken),
             address=address,
-            weight=read("mesh_weight", kinds.whole(0, 256), 100),
+            weight=read("mesh_weight", kinds.integer(0, 256), 100),
             state=read("mesh_state", kinds.choice("ready", "drain", "maint"), "ready"),
             backup=read("mesh_backup", kinds.boolean, False),
             zone=read("mesh_zone", kinds.name, ""),
@@ -232,46 +230,47 @@ def _backends(
     return backends
 
 
-def _address(reader: Reader, lans: netaddr.IPSet, host: str, variables: Mapping[str, Any]) -> str:
+def _read_address(reader: Reader, lans: netaddr.IPSet, host: str, variables: Mapping[str, Any]) -> str:
     key = "ansible_host" if variables.get("mesh_address") is None else "mesh_address"
     where, value = f"host {host}: {key}", variables.get(key)
     try:
         address = kinds.address(value)
-    except kinds.Wrong as wrong:
+    except kinds.NotAllowed as error:
         if key == "mesh_address":
-            reader.wrong(where, value, str(wrong))
+            reader.reject(where, value, str(error))
         else:
             reader.mistakes.append(
-                f"host {host}: has no address; set mesh_address to its address in mesh_networks, or ansible_host to one"
+                f"host {host}: has no address; set mesh_address to an IP address inside mesh_networks"
             )
         return ""
     if address not in lans:
-        inside = ", ".join(str(network) for network in lans.iter_cidrs()) or "none is declared"
-        reader.wrong(where, value, f"an address inside mesh_networks ({inside})")
+        inside = ", ".join(str(network) for network in lans.iter_cidrs()) or "which is empty"
+        reader.reject(where, value, f"an address inside mesh_networks ({inside})")
     return str(address)
 
 
-def _ready(
+def _check_ready(
     reader: Reader,
     allow_shrink: Any,
     services: Mapping[str, Service],
     pools: Mapping[str, tuple[Backend, ...]],
 ) -> None:
-    """A pool may be out of service as a whole only if mesh_allow_shrink says so."""
+    """Reject a pool without a ready host, unless mesh_allow_shrink has its service."""
     known = kinds.one_of("a service of mesh_services", services)
-    allowed = reader.values("mesh_allow_shrink", known, allow_shrink)
+    allowed = reader.read_list("mesh_allow_shrink", known, allow_shrink)
     for name, service in services.items():
         pool = pools[service.pool]
-        if pool and name not in allowed and not any(one.state == "ready" and one.weight for one in pool):
+        if pool and name not in allowed and not any(backend.state == "ready" and backend.weight for backend in pool):
             reader.mistakes.append(
-                f"mesh_services.{name}.pool: no host of group {shown(service.pool)} is ready, by its mesh_state or "
-                f"mesh_weight, so nobody would answer; make one ready, or name {name} in mesh_allow_shrink"
+                f"mesh_services.{name}.pool: no host of group {short_repr(service.pool)} is ready by its mesh_state "
+                f"and mesh_weight; make one ready, or name {name} in mesh_allow_shrink"
             )
 
 
 def _server_id(name: str, taken: dict[int, str]) -> int:
-    """A number from 1 to MAX_ID that depends on the host's name alone, so that a host joining or
-    leaving renumbers nobody. Two names in a million hosts might meet; the later one then moves on."""
+    """Return a number from 1 to MAX_ID that depends on the host's name only, so that ids stay the same when a host
+    joins or leaves. If two names have the same number, which a million hosts may have once, the later one gets the
+    next."""
     number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % MAX_ID + 1
     while number in taken:
         number = number % MAX_ID + 1
@@ -279,38 +278,38 @@ def _server_id(name: str, taken: dict[int, str]) -> int:
     return number
 
 
-def _sidecar(
+def _read_sidecar(
     reader: Reader,
     host: str,
     variables: Mapping[str, Any],
     services: Sequence[Service],
     pools: Mapping[str, tuple[Backend, ...]],
 ) -> Sidecar | None:
-    if reader.given("host", kinds.host, host) is None:
+    if reader.read_required("host", kinds.host, host) is None:
         return None
-    dialect = reader.value(
+    dialect = reader.read_optional(
         f"host {host}: sidecar_dialect", kinds.dialect(DIALECTS), variables.get("sidecar_dialect"), "1.4"
     )
-    maxconn = reader.value(
-        f"host {host}: sidecar_maxconn", kinds.whole(1, 1_000_000), variables.get("sidecar_maxconn"), 4096
+    maxconn = reader.read_optional(
+        f"host {host}: sidecar_maxconn", kinds.integer(1, 1_000_000), variables.get("sidecar_maxconn"), 4096
     )
-    hard_stop_after = reader.value(
+    hard_stop_after = reader.read_optional(
         f"host {host}: sidecar_hard_stop_after", kinds.SECONDS, variables.get("sidecar_hard_stop_after"), 1800
     )
-    zone = reader.value(f"host {host}: mesh_zone", kinds.name, variables.get("mesh_zone"), "")
+    zone = reader.read_optional(f"host {host}: mesh_zone", kinds.name, variables.get("mesh_zone"), "")
     for mistake in source.mistakes(variables):
-        reader.wrong_on(host, mistake)
+        reader.reject_on_host(host, mistake)
 
     ports: dict[int, str] = {}
     for service in services:
         if service.local_port is not None and service.local_port in ports:
-            reader.wrong_on(
+            reader.reject_on_host(
                 host,
-                f"mesh_services.{service.name}.local_port: {service.local_port} is that of {ports[service.local_port]} "
-                "too, and somebody consumes both; give each its own",
+                f"mesh_services.{service.name}.local_port: {service.local_port} is also the local_port of "
+                f"{ports[service.local_port]}, and a host consumes both; give each its own",
             )
         ports.setdefault(service.local_port, service.name)
-        _dialect_has(reader, host, dialect, service, pools[service.pool])
+        _check_dialect(reader, host, dialect, service, pools[service.pool])
     listeners = tuple(
         Listener(
             service,
@@ -324,18 +323,18 @@ def _sidecar(
     return Sidecar(str(host), listeners, dialect, maxconn, hard_stop_after, zone)
 
 
-def _dialect_has(reader: Reader, host: str, dialect: str, service: Service, pool: Sequence[Backend]) -> None:
+def _check_dialect(reader: Reader, host: str, dialect: str, service: Service, pool: Sequence[Backend]) -> None:
     since = kinds.BALANCE[kinds.algorithm(service.balance)][0]
     if not has(dialect, since):
-        reader.wrong_on(
+        reader.reject_on_host(
             host,
-            f"mesh_services.{service.name}.balance: '{service.balance}' came with HAProxy {since}, "
-            f"but sidecar_dialect is {dialect}; raise it or choose another",
+            f"mesh_services.{service.name}.balance: '{service.balance}' needs HAProxy {since}, "
+            f"but sidecar_dialect is {dialect}; raise sidecar_dialect or use another algorithm",
         )
     for backend in pool:
         if ":" in backend.address and not has(dialect, "1.7"):
-            reader.wrong_on(
+            reader.reject_on_host(
                 host,
                 f"host {backend.name}: address {backend.address} of a backend of {service.name} needs HAProxy 1.7, "
-                f"but sidecar_dialect is {dialect}; raise it or give the backend an IPv4 address",
+                f"but sidecar_dialect is {dialect}; raise sidecar_dialect or give the backend an IPv4 address",
             )

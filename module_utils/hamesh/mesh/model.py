@@ -1,7 +1,6 @@
-"""The mesh as data: services, backends, sidecars. Typed, immutable, and without behaviour.
+"""The data of a mesh: services, backends, sidecars. Typed and immutable.
 
-Times are whole milliseconds, ports and weights whole numbers, names plain strings that the compiler
-has checked. Nothing here looks at an inventory or at a configuration.
+Times are integers in milliseconds, ports and weights are integers, names are strings that the compiler has checked.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import NamedTuple
 
 @dataclass(frozen=True)
 class Check:
-    """How a sidecar asks a backend whether it is well."""
+    """The health check of a backend."""
 
     type: str = "http"
     path: str = "/health"
@@ -27,7 +26,7 @@ class Check:
 
 @dataclass(frozen=True)
 class PassiveCheck:
-    """What live traffic says of a backend, next to its active check."""
+    """The observation of live traffic, in addition to the health check."""
 
     observe: str
     error_limit: int = 10
@@ -36,7 +35,7 @@ class PassiveCheck:
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Milliseconds; None leaves HAProxy's own rule in force."""
+    """Milliseconds; None is HAProxy's default."""
 
     connect: int = 5000
     client: int = 50000
@@ -47,7 +46,7 @@ class Timeouts:
 
 @dataclass(frozen=True)
 class Limits:
-    """What one backend may be asked to carry by one sidecar."""
+    """The limits of one backend on one sidecar."""
 
     maxconn: int | None = None
     queue: int | None = None
@@ -56,7 +55,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Service:
-    """A named thing that applications call."""
+    """A service that applications call."""
 
     name: str
     pool: str
@@ -80,8 +79,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Backend:
-    """A host of a pool. `id` is the same on every sidecar and in every run: stick tables and
-    consistent hashing hold on to it."""
+    """A host of a pool. `id` is the same on every sidecar and in every run, for stick tables and consistent hashing."""
 
     name: str
     id: int
@@ -95,7 +93,7 @@ class Backend:
 
 @dataclass(frozen=True)
 class Server:
-    """A backend as one sidecar sees it."""
+    """A backend on one sidecar."""
 
     backend: Backend
     backup: bool
@@ -103,7 +101,7 @@ class Server:
 
 @dataclass(frozen=True)
 class Listener:
-    """A service as one sidecar offers it on 127.0.0.1:local_port."""
+    """A service on one sidecar, at 127.0.0.1:local_port."""
 
     service: Service
     servers: tuple[Server, ...]
@@ -122,7 +120,7 @@ class Sidecar:
 
     @property
     def services(self) -> tuple[str, ...]:
-        """Names of the services it offers, sorted."""
+        """Return the names of its services, sorted."""
         return tuple(sorted(listener.service.name for listener in self.listeners))
 
 
@@ -136,7 +134,7 @@ class Mesh:
 
 
 class Rendered(NamedTuple):
-    """One sidecar's configuration: its text, and the generation that names it."""
+    """The configuration of one sidecar: its text and its generation."""
 
     text: str
     generation: str

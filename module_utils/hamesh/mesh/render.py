@@ -1,8 +1,7 @@
-"""Mesh to text, through the template of role `mesh`.
+"""Render the configuration of a sidecar with the template of role `mesh`.
 
-The template has the shape of a sidecar's file; the two functions here say what a service adds to
-its section and what words stand on a server's line. Both keep to what every HAProxy from 1.4.25 to
-3.4 accepts without a warning.
+The template has the structure of the file; section_lines and server_words make the lines of a service and of a
+server. They use only what every HAProxy from 1.4.25 to 3.4 accepts without a warning.
 """
 
 from __future__ import annotations
@@ -17,54 +16,54 @@ from ..haproxy.syntax import PLACEHOLDER, name_text
 from .model import Rendered, Server, Service, Sidecar
 
 STATS_SOCKET = "/run/haproxy/admin.sock"
-USUAL = Service(name="usual", pool="usual", port=1, local_port=1024)
+DEFAULTS = Service(name="defaults", pool="defaults", port=1, local_port=1024)
 
 
 def load_template(source: str) -> jinja2.Template:
-    """The template, ready for render(). Undefined names are errors."""
-    environment = jinja2.Environment(  # noqa: S701  this is no HTML: values are typed before they come here
+    """Return the template for render(). Undefined names are errors."""
+    environment = jinja2.Environment(  # noqa: S701  not HTML, and the values are typed
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     environment.globals.update(
-        section_lines=section_lines, server_words=server_words, usual=USUAL, stats_socket=STATS_SOCKET, has=has
+        section_lines=section_lines, server_words=server_words, usual=DEFAULTS, stats_socket=STATS_SOCKET, has=has
     )
     return environment.from_string(source)
 
 
 def render(sidecar: Sidecar, template: jinja2.Template) -> Rendered:
-    """The configuration of one sidecar. Same sidecar, same bytes."""
+    """Render the configuration of a sidecar. The same sidecar gives the same bytes."""
     return Rendered(*name_text(template.render(sidecar=sidecar, generation=PLACEHOLDER)))
 
 
 def section_lines(service: Service) -> list[str]:
-    """What a service's `listen` section says beyond its bind and balance, where it differs from the defaults."""
+    """Return the lines of a service's `listen` section that differ from the defaults, without bind and balance."""
     return [
         *_ready_lines(service),
         *_retry_lines(service),
         *_timeout_lines(service),
         *_check_lines(service),
-        *_choice_lines(service),
+        *_balance_lines(service),
         *service.extra,
     ]
 
 
 def _ready_lines(service: Service) -> Iterator[str]:
-    """For the host: it keeps its sidecar from running a pool that shrank below this share."""
-    if service.min_ready != USUAL.min_ready:
+    """Yield the min_ready of a pool, which the host reads before it runs a new configuration."""
+    if service.min_ready != DEFAULTS.min_ready:
         yield f"description min_ready {service.min_ready:g}"
 
 
 def _retry_lines(service: Service) -> Iterator[str]:
-    if service.retries != USUAL.retries:
+    if service.retries != DEFAULTS.retries:
         yield f"retries {service.retries}"
     if not service.redispatch:
         yield "no option redispatch"
 
 
 def _timeout_lines(service: Service) -> Iterator[str]:
-    usual = dataclasses.asdict(USUAL.timeouts)
+    defaults = dataclasses.asdict(DEFAULTS.timeouts)
     for name, value in dataclasses.asdict(service.timeouts).items():
-        if value != usual[name]:
+        if value != defaults[name]:
             yield f"timeout {name} {_ms(value)}"
 
 
@@ -78,8 +77,8 @@ def _check_lines(service: Service) -> Iterator[str]:
         yield {"mysql": "option mysql-check", "smtp": "option smtpchk", "ldap": "option ldap-check"}[check.type]
 
 
-def _choice_lines(service: Service) -> Iterator[str]:
-    """What bears on the choice of a server."""
+def _balance_lines(service: Service) -> Iterator[str]:
+    """Yield the lines by which HAProxy chooses a server."""
     if service.locality == "zone":
         yield "option allbackups"
     if service.stick == "source":
@@ -90,7 +89,7 @@ def _choice_lines(service: Service) -> Iterator[str]:
 
 
 def server_words(service: Service, server: Server) -> str:
-    """All words of a server's line after the keyword."""
+    """Return the words of a `server` line after the keyword."""
     backend, check, passive, limits = server.backend, service.check, service.passive_check, service.limits
     state: tuple[tuple[str, object], ...] = (
         ("id", backend.id),
@@ -122,5 +121,5 @@ def server_words(service: Service, server: Server) -> str:
 
 
 def _ms(time: int | None) -> str | None:
-    """A time in milliseconds, HAProxy's own unit; releases from 3.1 on want it said where the time is below 100."""
+    """Return a time in milliseconds, with the unit that releases from 3.1 on require below 100."""
     return None if time is None else f"{time}ms" if time < 100 else str(time)

@@ -1,6 +1,6 @@
-"""What stands against a rendered mesh, before any of it is written: the audit and the dialect linter.
+"""Review a rendered mesh before it is written: audit each text, and lint it for its dialect.
 
-Most sidecars have most of their sections in common, so each is linted once, on the first of them.
+Sidecars share most of their sections, so each section is linted only once.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from ..haproxy.findings import Finding
 from ..haproxy.lint import lint
 from .audit import audit
 from .model import Mesh, Rendered
-from .schema import counted
+from .schema import with_hosts
 
 
 class Review(NamedTuple):
-    """discrepancies: texts that are not what the model says, so nothing may be written. mistakes: lines
-    that a sidecar's own dialect rejects. warnings: lines that a later release rejects, that are not
-    accepted quietly, or that nobody has measured. Each message is said once, with its hosts counted."""
+    """discrepancies: differences between a text and the model, with which nothing may be written. mistakes: lines that
+    the dialect of a sidecar rejects. warnings: lines that a later release rejects, that are accepted with a warning, or
+    that were not measured. Each message is there once, with the number of its hosts."""
 
     discrepancies: list[str]
     mistakes: list[str]
@@ -29,7 +29,7 @@ def review(
     rendered: Mapping[str, Rendered],
     locate: Callable[[str, int], str] = lambda service, index: "",
 ) -> Review:
-    """Look at every sidecar's text. locate: where the extra line of a service was written (' (file:line)') or ''."""
+    """Review every sidecar's text. locate: returns the file and line of an extra line (' (file:line)') or ''."""
     discrepancies = [
         f"host {host}: {message}"
         for host, sidecar in mesh.sidecars.items()
@@ -39,38 +39,38 @@ def review(
     warnings: dict[str, list[str]] = {}
     linted: dict[tuple[str, str], list[tuple[bool, str]]] = {}
     for host, sidecar in mesh.sidecars.items():
-        for above, part in _parts(rendered[host].text):
-            key = (sidecar.dialect, part)
+        for above, section in _sections(rendered[host].text):
+            key = (sidecar.dialect, section)
             if key not in linted:
                 linted[key] = [
-                    (finding.level == "error", _message(mesh, sidecar.dialect, part, finding, locate))
-                    for finding in lint(above + part, sidecar.dialect)
+                    (finding.level == "error", _message(mesh, sidecar.dialect, section, finding, locate))
+                    for finding in lint(above + section, sidecar.dialect)
                     if finding.line > above.count("\n")
                 ]
             for rejected, message in linted[key]:
                 (mistakes if rejected else warnings).setdefault(message, []).append(host)
-    return Review(discrepancies, counted(mistakes), counted(warnings))
+    return Review(discrepancies, with_hosts(mistakes), with_hosts(warnings))
 
 
-def _parts(text: str) -> Iterator[tuple[str, str]]:
-    """Each section of a text, after the sections above it that it depends on."""
-    top = settings = ""
-    for part in text.split("\n\n")[1:]:
-        if part.startswith("global"):
-            yield "", part
-            top = part + "\n\n"
-        elif part.startswith("defaults"):
-            yield top, part
-            settings = part + "\n\n"
+def _sections(text: str) -> Iterator[tuple[str, str]]:
+    """Yield each section of a text with the sections above it that it depends on: (sections above, section)."""
+    global_section = defaults = ""
+    for section in text.split("\n\n")[1:]:
+        if section.startswith("global"):
+            yield "", section
+            global_section = section + "\n\n"
+        elif section.startswith("defaults"):
+            yield global_section, section
+            defaults = section + "\n\n"
         else:
-            yield top + settings, part
+            yield global_section + defaults, section
 
 
-def _message(mesh: Mesh, dialect: str, part: str, finding: Finding, locate: Callable[[str, int], str]) -> str:
-    name = part.split("\n", 1)[0].partition(" ")[2]
+def _message(mesh: Mesh, dialect: str, section: str, finding: Finding, locate: Callable[[str, int], str]) -> str:
+    name = section.split("\n", 1)[0].partition(" ")[2]
     where, origin = f"mesh_services.{name}" if name else "every service", ""
     if name in mesh.services and finding.text in mesh.services[name].extra:
         index = mesh.services[name].extra.index(finding.text)
         where, origin = f"{where}.extra[{index}]", locate(name, index)
-    level = f" is not in the language of sidecar_dialect {dialect}" if finding.level == "error" else ""
+    level = f" is not allowed with sidecar_dialect {dialect}" if finding.level == "error" else ""
     return f"{where}: '{finding.text}'{level}: {finding.why}{origin}"

@@ -1,11 +1,11 @@
-"""Which HAProxy a host is to run, and from where, as its variables say it."""
+"""Check the variables that select the HAProxy of a host: its source, version, URL and checksum."""
 
 from __future__ import annotations
 
 import re
 from typing import Any, Mapping
 
-from ..haproxy.releases import release
+from ..haproxy.releases import parse_version
 
 SOURCES = ("package", "archive", "source")
 VARIABLES = (
@@ -13,7 +13,7 @@ VARIABLES = (
     *("haproxy_repository", "haproxy_repository_key", "haproxy_allow_vulnerable"),
 )
 OLDEST = (1, 4)  # the oldest language that the linter knows
-SAFE = (1, 4, 24)  # below it: CVE-2012-2942, CVE-2013-1912, CVE-2013-2175
+SAFE = (1, 4, 24)  # older releases have CVE-2012-2942, CVE-2013-1912, CVE-2013-2175
 PACKAGE_VERSION = re.compile(r"[A-Za-z0-9.+~:*-]*")
 RELEASE = re.compile(r"[0-9]+\.[0-9]+(\.[0-9]+)?([.~+-][A-Za-z0-9.~+-]+)?")
 CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
@@ -23,70 +23,80 @@ PLACE = re.compile(r"(https?|file)://[!-~]+|(?![a-z]+://)[!-~][ -~]*")  # a URL,
 
 
 def mistakes(settings: Mapping[str, Any]) -> list[str]:
-    """What is wrong with a host's `haproxy_` variables, one message each. What is not there is as by default."""
+    """Return a message for each mistake in a host's `haproxy_` variables. Variables that are not set have defaults."""
     source = settings.get("haproxy_source") or "package"
     texts = {name: settings.get(name) or "" for name in VARIABLES[1:-1]}
-    unlike = [
-        f"{name}: {value!r} is no text; put it in quotes" for name, value in texts.items() if not isinstance(value, str)
+    wrong_type = [
+        f"{name}: {value!r} is not a string; put it in quotes"
+        for name, value in texts.items()
+        if not isinstance(value, str)
     ]
     if source not in SOURCES:
-        unlike.append(f"haproxy_source: {source!r} is none of {', '.join(SOURCES)}")
-    if unlike:
-        return unlike
+        wrong_type.append(f"haproxy_source: {source!r} is not allowed, use one of {', '.join(SOURCES)}")
+    if wrong_type:
+        return wrong_type
     package = ("haproxy_repository", "haproxy_repository_key")
-    idle = [name for name in texts if texts[name] and (name in package) != (source == "package")]
-    found = [f"{name}: is of no use where haproxy_source is {source}" for name in idle if name != "haproxy_version"]
-    return found + (_of_package(**texts) if source == "package" else _of_build(settings, **texts))
+    unused = [name for name in texts if texts[name] and (name in package) != (source == "package")]
+    messages = [
+        f"{name}: has no effect with haproxy_source {source}; remove it" for name in unused if name != "haproxy_version"
+    ]
+    return messages + (_package_mistakes(**texts) if source == "package" else _build_mistakes(settings, **texts))
 
 
-def _of_package(haproxy_version: str, haproxy_repository: str, haproxy_repository_key: str, **_: str) -> list[str]:
-    found = []
+def _package_mistakes(
+    haproxy_version: str, haproxy_repository: str, haproxy_repository_key: str, **_: str
+) -> list[str]:
+    messages = []
     if not PACKAGE_VERSION.fullmatch(haproxy_version):
-        found.append(f"haproxy_version: {haproxy_version!r} is no version of a package, like 2.6.12-1+deb12u2 or 2.6.*")
+        messages.append(
+            f"haproxy_version: {haproxy_version!r} is not a package version, use one like 2.6.12-1+deb12u2 or 2.6.*"
+        )
     if haproxy_repository and not REPOSITORY.fullmatch(haproxy_repository):
-        found.append(
-            f"haproxy_repository: {haproxy_repository!r} is no line of apt's sources; it wants a URL, a suite and "
+        messages.append(
+            f"haproxy_repository: {haproxy_repository!r} is not an apt source; use a URL, a suite and "
             "components, without deb"
         )
     if haproxy_repository and not haproxy_version:
-        found.append("haproxy_version: must say which version of haproxy_repository is meant, like 2.8.*")
+        messages.append("haproxy_version: is missing; set the version to install from haproxy_repository, like 2.8.*")
     if bool(haproxy_repository) != bool(haproxy_repository_key) or not KEY.fullmatch(haproxy_repository_key):
-        found.append(
-            f"haproxy_repository_key: {haproxy_repository_key!r} must be the .asc or .gpg file with the key of "
-            "haproxy_repository; without a key of its own, apt would trust nobody or everybody"
+        messages.append(
+            f"haproxy_repository_key: {haproxy_repository_key!r} is not a signing key; use the .asc or .gpg file of "
+            "haproxy_repository"
         )
-    return found
+    return messages
 
 
-def _of_build(
+def _build_mistakes(
     settings: Mapping[str, Any], haproxy_version: str, haproxy_url: str, haproxy_checksum: str, **_: str
 ) -> list[str]:
-    found = []
+    messages = []
     if not RELEASE.fullmatch(haproxy_version):
-        found.append(f"haproxy_version: {haproxy_version!r} is no release; give the one that must come out, like 2.8.5")
-    elif release(haproxy_version) < OLDEST:
-        found.append(f"haproxy_version: {haproxy_version} is older than 1.4, the oldest that Hamesh can configure")
+        messages.append(f"haproxy_version: {haproxy_version!r} is not a release, use one like 2.8.5")
+    elif parse_version(haproxy_version) < OLDEST:
+        messages.append(
+            f"haproxy_version: {haproxy_version} is older than 1.4, the oldest release that Hamesh supports"
+        )
     elif _is_vulnerable(haproxy_version) and settings.get("haproxy_allow_vulnerable") not in (True, "true", "yes"):
-        found.append(
-            f"haproxy_version: {haproxy_version} has published holes (CVE-2012-2942, CVE-2013-1912, CVE-2013-2175); "
-            "take 1.4.24 or later, or set haproxy_allow_vulnerable: true"
+        messages.append(
+            f"haproxy_version: {haproxy_version} has published vulnerabilities (CVE-2012-2942, CVE-2013-1912, "
+            "CVE-2013-2175); use 1.4.24 or later, or set haproxy_allow_vulnerable: true"
         )
     if re.match(r"[a-z]+://[^/]*@", haproxy_url):
-        found.append(
-            "haproxy_url: has a user or a password in it, which every log would show; fetch it to the controller, and "
-            "give its path"
+        messages.append(
+            "haproxy_url: contains a user or a password, which logs would show; download the file to the controller, "
+            "and use its path"
         )
     elif not PLACE.fullmatch(haproxy_url):
-        found.append(f"haproxy_url: {haproxy_url!r} is neither a URL (http, https, file) nor a path on the controller")
+        messages.append(f"haproxy_url: {haproxy_url!r} is not a URL (http, https, file) or a path on the controller")
     if not CHECKSUM.fullmatch(haproxy_checksum):
-        found.append(
-            f"haproxy_checksum: {haproxy_checksum!r} is not sha256: and 64 hexadecimal digits; take what sha256sum "
-            "says of a file that you trust"
+        messages.append(
+            f"haproxy_checksum: {haproxy_checksum!r} is not sha256: and 64 hexadecimal digits; use the output of "
+            "sha256sum for a file that you trust"
         )
-    return found
+    return messages
 
 
 def _is_vulnerable(version: str) -> bool:
-    """Also the development releases of 1.5 up to dev18, which had the same holes until they were mended there."""
+    """Return whether a release has the CVEs above, which 1.5 fixed in dev19."""
     early = re.fullmatch(r"1\.5-dev([0-9]+)", version)
-    return release(version) < SAFE or (early is not None and int(early.group(1)) < 19)
+    return parse_version(version) < SAFE or (early is not None and int(early.group(1)) < 19)

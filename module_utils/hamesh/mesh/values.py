@@ -1,8 +1,7 @@
-"""What a value may be. A kind takes what an inventory says and gives it back typed, or raises Wrong.
+"""Kinds of values: each function takes a value of the inventory and returns it typed, or raises NotAllowed.
 
-Inventory values are hostile until they have been through here: nothing that could end a line, begin
-a comment, open a quote or add a word to a configuration comes out, unless a rule below says how it
-is escaped.
+Inventory values are hostile until they were read here: no value that is returned can end a line, begin a comment,
+open a quote or add a word to a configuration, unless a rule below escapes it.
 """
 
 from __future__ import annotations
@@ -21,8 +20,12 @@ MAX_MILLISECONDS = 2_147_483_647  # HAProxy keeps times in a signed 32-bit integ
 NAME = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
 ADDRESS = re.compile(r"[0-9A-Fa-f.:]{2,45}")
 NETWORK = re.compile(r"[0-9A-Fa-f.:]{2,45}(/[0-9]{1,3})?")
-RESERVED_SERVICES = ("GLOBAL", "MASTER", "HTTPCLIENT")  # proxies of HAProxy itself: its socket, its master, its client
-RESERVED_HOSTS = ("FRONTEND", "BACKEND", "mesh.json")  # two lines that `show stat` has for each proxy, and the index
+RESERVED_SERVICES = ("GLOBAL", "MASTER", "HTTPCLIENT")  # names of HAProxy's internal proxies
+RESERVED_HOSTS = (
+    "FRONTEND",
+    "BACKEND",
+    "mesh.json",
+)  # rows that `show stat` has for each proxy, and the index of the build
 TOKEN = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # header, cookie and parameter names
 PATH = re.compile(r"/[A-Za-z0-9/_.~%?=&:@!,;+*-]{0,1000}")
 PLAIN_TEXT = re.compile(r"[A-Za-z0-9_.:/=,+ -]{1,200}")
@@ -30,144 +33,148 @@ REGEX_TEXT = re.compile(r"[A-Za-z0-9_.:/=,+ ^|()\[\]*?-]{1,200}")
 TRUE, FALSE = ("true", "yes", "on"), ("false", "no", "off")
 
 
-class Wrong(ValueError):
-    """The value is not of this kind. The text says what is allowed."""
+class NotAllowed(ValueError):
+    """The value is not of this kind. The message is what is allowed."""
 
 
-def whole(low: int, high: int) -> Kind:
-    """A whole number, or the same in digits, as INI inventories give it. True is not 1."""
+def integer(low: int, high: int) -> Kind:
+    """Return a kind: an integer in a range, also as the digits of an INI inventory. True is not 1."""
 
     def read(value: Any) -> int:
         if isinstance(value, str) and re.fullmatch(r"[0-9]{1,12}", value):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise Wrong(f"a whole number from {low} to {high}")
+            raise NotAllowed(f"an integer from {low} to {high}")
         return int(value)
 
     return read
 
 
-PORT = whole(1, 65535)
-LOCAL_PORT = whole(1024, 65535)
-MILLISECONDS = whole(1, MAX_MILLISECONDS)
-SECONDS = whole(1, 1_000_000)
+PORT = integer(1, 65535)
+LOCAL_PORT = integer(1024, 65535)
+MILLISECONDS = integer(1, MAX_MILLISECONDS)
+SECONDS = integer(1, 1_000_000)
 
 
 def share(value: Any) -> float:
-    """A number from 0 to 1, to four decimals: what stands in a configuration is then all there is to it."""
+    """Return a number from 0 to 1, rounded to the four decimals that a configuration shows."""
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,12})?", value):
         value = float(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-        raise Wrong("a number from 0 to 1")
-    return abs(round(float(value), 4))  # -0.0 is in the range, too
+        raise NotAllowed("a number from 0 to 1")
+    return abs(round(float(value), 4))  # -0.0 is in the range
 
 
 def boolean(value: Any) -> bool:
-    """True or false, or the words for them, as INI inventories give them."""
+    """Return true or false, also from the words of an INI inventory."""
     if isinstance(value, bool):
         return bool(value)
     word = value.lower() if isinstance(value, str) else ""
     if word not in TRUE + FALSE:
-        raise Wrong("true or false")
+        raise NotAllowed("true or false")
     return word in TRUE
 
 
 def choice(*allowed: str) -> Kind:
+    """Return a kind: one of these words."""
+
     def read(value: Any) -> str:
         if not isinstance(value, str) or value not in allowed:
-            raise Wrong("one of " + ", ".join(allowed))
+            raise NotAllowed("one of " + ", ".join(allowed))
         return str(value)
 
     return read
 
 
 def matching(pattern: re.Pattern[str], allowed: str) -> Kind:
+    """Return a kind: a string that matches a pattern."""
+
     def read(value: Any) -> str:
         if not isinstance(value, str) or not pattern.fullmatch(value):
-            raise Wrong(allowed)
+            raise NotAllowed(allowed)
         return str(value)
 
     return read
 
 
 def name(value: Any) -> str:
-    """A service, host, zone or group: what HAProxy takes as a name in every release, and a safe file name."""
+    """Return the name of a service, host, zone or group: a name in every release of HAProxy, and a safe file name."""
     if not isinstance(value, str) or not NAME.fullmatch(value) or value in (".", ".."):
-        raise Wrong("a name of 1 to 200 letters, digits and _ . : -")
+        raise NotAllowed("a name of 1 to 200 letters, digits and _ . : -")
     return str(value)
 
 
 def service(value: Any) -> str:
-    """A service's name. Some names are those of HAProxy's own proxies."""
+    """Return the name of a service, which is not the name of an internal proxy of HAProxy."""
     if name(value) in RESERVED_SERVICES:
-        raise Wrong("another name, this one is HAProxy's own")
+        raise NotAllowed("another name, this one is reserved by HAProxy")
     return str(value)
 
 
 def host(value: Any) -> str:
-    """A host's name: it names a server, a directory of the build and a node."""
+    """Return the name of a host, which is also a server, a directory of the build and a node."""
     if name(value) in RESERVED_HOSTS:
-        raise Wrong("another name than " + ", ".join(RESERVED_HOSTS))
+        raise NotAllowed("another name than " + ", ".join(RESERVED_HOSTS))
     return str(value)
 
 
 def address(value: Any) -> netaddr.IPAddress:
-    """An IP address that one host can have."""
+    """Return an IP address that a host can have."""
     if isinstance(value, str) and ADDRESS.fullmatch(value) and (netaddr.valid_ipv4(value) or netaddr.valid_ipv6(value)):
         typed = netaddr.IPAddress(str(value))
         if int(typed) and not typed.is_multicast():
             return typed
-    raise Wrong("an IP address of a host")
+    raise NotAllowed("an IP address of a host")
 
 
 def network(value: Any) -> netaddr.IPNetwork:
-    """A network in CIDR notation, or one address."""
+    """Return a network in CIDR notation, or of one address."""
     if isinstance(value, str) and NETWORK.fullmatch(value):
         with contextlib.suppress(ValueError, netaddr.AddrFormatError):
             return netaddr.IPNetwork(str(value))
-    raise Wrong("a network like 10.20.0.0/16")
+    raise NotAllowed("a network like 10.20.0.0/16")
 
 
-def one_of(what: str, names: Iterable[str]) -> Kind:
-    """One of the inventory's own names. A wrong one is answered with all of them, or with those like it."""
+def one_of(label: str, names: Iterable[str]) -> Kind:
+    """Return a kind: one of the inventory's names. The message for another one has all of them, or similar ones."""
     allowed = set(names)
-    known = sorted(one for one in allowed - {"all", "ungrouped"} if NAME.fullmatch(one))
+    known = sorted(name for name in allowed - {"all", "ungrouped"} if NAME.fullmatch(name))
 
     def read(value: Any) -> str:
         if isinstance(value, str) and value in allowed:
             return str(value)
-        given = value if isinstance(value, str) and NAME.fullmatch(value) else ""
-        near = known if len(known) <= 12 else difflib.get_close_matches(given, known)
-        raise Wrong(what + (f" ({', '.join(near)})" if near else ""))
+        typed = value if isinstance(value, str) and NAME.fullmatch(value) else ""
+        shown = known if len(known) <= 12 else difflib.get_close_matches(typed, known)
+        raise NotAllowed(label + (f" ({', '.join(shown)})" if shown else ""))
 
     return read
 
 
 def dialect(known: Sequence[str]) -> Kind:
-    """A release of HAProxy by its branch. YAML reads an unquoted 2.4 as a number: that is meant, too."""
+    """Return a kind: a branch of HAProxy, also as the number that YAML makes of an unquoted 2.4."""
 
     def read(value: Any) -> str:
         text = str(value) if isinstance(value, (str, float)) and not isinstance(value, bool) else ""
         if text not in known:
-            raise Wrong("a HAProxy branch in quotes, one of " + ", ".join(known))
+            raise NotAllowed("a HAProxy branch in quotes, one of " + ", ".join(known))
         return text
 
     return read
 
 
 def stick(value: Any) -> tuple[str, str]:
-    """`none`, `source` or {cookie: NAME}: (how, the cookie's name or '')."""
+    """Read `none`, `source` or {cookie: NAME}: return the method, and the cookie's name or ''."""
     if isinstance(value, str) and value in ("none", "source"):
         return str(value), ""
     if isinstance(value, dict) and list(value) == ["cookie"]:
         cookie = value["cookie"]
         if isinstance(cookie, str) and TOKEN.fullmatch(cookie):
             return "cookie", str(cookie)
-    raise Wrong("none, source, or {cookie: NAME} with a name of letters, digits and _ . -")
+    raise NotAllowed("none, source, or {cookie: NAME} with a name of letters, digits and _ . -")
 
 
 def expect(value: Any) -> str:
-    """What a health answer must be, as the words of `http-check expect`, spaces in text escaped."""
+    """Return the words of `http-check expect`, with spaces in the text escaped."""
     if isinstance(value, int) and not isinstance(value, bool) and 100 <= value <= 599:
         value = f"status {value}"
     words = re.fullmatch(
@@ -181,25 +188,25 @@ def expect(value: Any) -> str:
             if match != "string":
                 _compile(text)
             return f"{negation or ''}{match} " + text.replace(" ", "\\ ")
-    raise Wrong(
+    raise NotAllowed(
         "a status like 200, or 'status 200', 'string TEXT', 'rstatus REGEX', 'rstring REGEX', after '! ' to negate it; "
         "TEXT of letters, digits, blanks and _ . : / = , + -, REGEX also of ^ | ( ) [ ] * ?"
     )
 
 
 def _compile(text: str) -> None:
-    """HAProxy's regular expressions are those of POSIX, which have nothing like (?:...)."""
+    """Raise NotAllowed for a regular expression that does not compile, or has (?:...), which POSIX has not."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             re.compile(text)
     except (re.error, RecursionError) as error:
-        raise Wrong(f"a regular expression that compiles ({error})") from None
+        raise NotAllowed(f"a regular expression that compiles ({error})") from None
     if "(?" in text:
-        raise Wrong("a regular expression without (?")
+        raise NotAllowed("a regular expression without (?")
 
 
-# Algorithm: (the branch that has it first, the pattern of its whole value, whether it needs mode http)
+# Algorithm: (its first branch, the pattern of its whole value, whether it needs mode http)
 BALANCE: dict[str, tuple[str, str, bool]] = {
     "roundrobin": ("1.4", r"roundrobin", False),
     "static-rr": ("1.4", r"static-rr", False),
@@ -216,24 +223,24 @@ BALANCE: dict[str, tuple[str, str, bool]] = {
 
 
 def algorithm(value: str) -> str:
-    """The key of BALANCE that a balance value belongs to."""
+    """Return the key of BALANCE for a balance value."""
     return "random()" if value.startswith("random(") else re.split(r"[ (]", value, maxsplit=1)[0]
 
 
 def balance(value: Any) -> str:
-    """A balance algorithm with its arguments, single blanks between its words."""
+    """Return a balance algorithm with its arguments, single blanks between its words."""
     text = str(value) if isinstance(value, str) else ""
     known = BALANCE.get(algorithm(text))
     if known is None or not re.fullmatch(known[1], text):
-        raise Wrong(
+        raise NotAllowed(
             "one of roundrobin, static-rr, leastconn, source, first (dialect 1.5), random (1.9), random(N) (2.0), "
             "rdp-cookie[(NAME)], uri [len N] [depth N], url_param NAME [check_post [N]], hdr(NAME) [use_domain_only]"
         )
     return text
 
 
-# What a raw line may say: its keyword, and what may follow that, as a pattern of whole words. Nothing here opens
-# a section, a socket, a file or a program, sends anything elsewhere or adds a server.
+# The keywords of a raw line, each with a pattern of the words that may follow it. None of them opens a section, a
+# socket, a file or a program, sends anything elsewhere or adds a server.
 ACTIONS = (
     r"accept|add-header|allow|auth|capture|close|del-header|deny|disable-l7-retry|early-hint|normalize-uri|redirect"
     r"|reject|replace-(header|path|pathq|uri|value)|return|sc-(inc|set)-gp[ct][0-9]?(\(.*\))?|set-header|set-log-level"
@@ -268,57 +275,55 @@ EXTRA = {
     "tcp-response": f"inspect-delay|content ({ACTIONS})",
     "timeout": "check|client|client-fin|connect|http-keep-alive|http-request|queue|server|server-fin|tarpit|tunnel",
 }
-# What reads a file, shows the environment, runs Lua or talks to others, once backslashes are taken away.
-REACHES_OUT = re.compile(
-    r"(?:^| )(-[fM])"  # patterns from a file; of a flag 1.4 reads the first letter alone
+# Words that read a file, show the environment, run Lua or contact others, in a line without its backslashes.
+EXTERNAL = re.compile(
+    r"(?:^| )(-[fM])"  # patterns from a file; 1.4 reads only the first letter of a flag
     r"|\b(lua\.|map(?:_\w+)?\(|jwt_\w+\(|env\()"
     r"|^http-re.* ((?:default-|lf-)?(?:file|errorfiles?))(?: |$)"
     r"|^stick-table .*(peers|write-to)(?: |$)"
 )
-# What sets a header that proves who somebody is, which then stands in the build, in diffs and on every consumer; and
-# what captures one, which goes to the log. Once backslashes are taken away.
-PROOFS = r"(?:proxy-)?authorization|x-api-key|x-auth-token"
+# Lines that set a header with credentials, which would be in the build, in diffs and on every consumer, or capture
+# one, which would be in the log. Without backslashes.
+AUTH_HEADERS = r"(?:proxy-)?authorization|x-api-key|x-auth-token"
 CREDENTIALS = re.compile(
-    rf"^http-re\w+ (?:add|set|replace)-(?:header|value) ({PROOFS}) "
-    rf"|^http-check send .*hdr ({PROOFS}) "
-    rf"|^(?:req|rsp)i?(?:add|rep) .*\b({PROOFS}):"
-    rf"|^capture \w+ header ({PROOFS}|(?:set-)?cookie) "
-    rf"|^\S+ (?:content )?capture .*hdr\(({PROOFS}|(?:set-)?cookie)\b",
+    rf"^http-re\w+ (?:add|set|replace)-(?:header|value) ({AUTH_HEADERS}) "
+    rf"|^http-check send .*hdr ({AUTH_HEADERS}) "
+    rf"|^(?:req|rsp)i?(?:add|rep) .*\b({AUTH_HEADERS}):"
+    rf"|^capture \w+ header ({AUTH_HEADERS}|(?:set-)?cookie) "
+    rf"|^\S+ (?:content )?capture .*hdr\(({AUTH_HEADERS}|(?:set-)?cookie)\b",
     re.IGNORECASE,
 )
 
 
 def extra_line(value: Any) -> str:
-    """One raw line for a service's section: plain words, none of which can open anything."""
+    """Return a raw line for a service's section: plain words that open nothing."""
     if (
         not isinstance(value, str)
         or len(value) > 1900
         or not re.fullmatch(r"[!-~]+( [!-~]+)*", value)
         or re.search(r"[\"'#$`]", value)
     ):
-        raise Wrong(
+        raise NotAllowed(
             "a line of at most 1900 printable ASCII characters, single blanks between words, without quotes, # and $"
         )
     if re.search(r"\\([^.()\[\]*+?^|/ -]|$)", value):
-        raise Wrong("a line whose backslashes only escape a blank or a character of a regular expression")
+        raise NotAllowed("a line whose backslashes only escape a blank or a character of a regular expression")
     if len(value.split(" ")) > 64:
-        raise Wrong("a line of at most 64 words")
+        raise NotAllowed("a line of at most 64 words")
     keyword, _, rest = re.sub(r"^(no|default) (?=option )", "", value).partition(" ")
     if keyword not in EXTRA:
-        raise Wrong(
-            f"a line that begins with another keyword than '{keyword}'; docs/services.md lists those it may have"
-        )
+        raise NotAllowed(f"a line that begins with a keyword from docs/inventory.md, not with '{keyword}'")
     if EXTRA[keyword] and not re.match(f"(?:{EXTRA[keyword]})(?: |$)", rest):
-        raise Wrong(f"what docs/services.md lists behind '{keyword}'")
-    reaching = REACHES_OUT.search(value.replace("\\", ""))
-    if reaching:
-        what = next(filter(None, reaching.groups()))
-        raise Wrong(f"a line that opens no socket, file or program and sends nothing elsewhere, so not '{what}'")
-    proof = CREDENTIALS.search(value.replace("\\", ""))
-    if proof:
-        what = next(filter(None, proof.groups()))
-        raise Wrong(
-            f"a line that neither sets nor logs credentials, so not '{what}': they would stand in the build, in diffs, "
+        raise NotAllowed(f"what docs/inventory.md lists after '{keyword}'")
+    external = EXTERNAL.search(value.replace("\\", ""))
+    if external:
+        word = next(filter(None, external.groups()))
+        raise NotAllowed(f"a line without '{word}', which would open a file, a socket or a program")
+    credentials = CREDENTIALS.search(value.replace("\\", ""))
+    if credentials:
+        header = next(filter(None, credentials.groups()))
+        raise NotAllowed(
+            f"a line that neither sets nor logs credentials, so not '{header}': they would be in the build, in diffs, "
             "on every consumer or in its log; let the application send them"
         )
     return str(value)

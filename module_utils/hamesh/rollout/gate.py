@@ -1,309 +1,335 @@
-"""What the fleet itself sees: who is asked about a wave, and what the answers mean.
+"""Decide by the health checks of the fleet whether a wave may start, and whether it was successful.
 
-A consumer's sidecar checks every backend of its services, so a few consumers of each service, its
-witnesses, know how its pool is. What more than half of those see that answered and have the backend
-counts; one without an answer has no vote. Nothing here contacts anybody.
+A consumer's sidecar checks every backend of its services. A few consumers of each service, its witnesses, are asked
+before and after a wave. The majority of those that answer and have the backend decides; a host that does not answer
+has no vote. This module contacts no host.
 """
 
 from __future__ import annotations
 
 from typing import Any, Collection, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
-from ..haproxy.configuration import MIN_READY, at_least
-from ..haproxy.status import is_out, is_up
-from .waves import Policy, Pool, RolloutError, in_the_way, plan_waves
+from ..haproxy.configuration import MIN_READY, required_up
+from ..haproxy.status import is_out_of_service, is_up
+from .waves import Policy, Pool, RolloutError, plan_waves, shortage
 
 
 class Fleet(NamedTuple):
-    """Who serves what to whom, by service: the hosts of its pool, the hosts that call it, its min_ready."""
+    """By service: the hosts of its pool, the hosts that call it, and its min_ready."""
 
     members: Mapping[str, tuple[str, ...]]
     consumers: Mapping[str, tuple[str, ...]]
     min_ready: Mapping[str, float]
 
     def served_by(self, hosts: Iterable[str]) -> list[str]:
-        """The services that at least one of these hosts serves."""
-        some = set(hosts)
-        return [service for service, members in self.members.items() if not some.isdisjoint(members)]
+        """Return the services that at least one of these hosts serves."""
+        backends = set(hosts)
+        return [service for service, members in self.members.items() if not backends.isdisjoint(members)]
 
     def called_by(self, hosts: Iterable[str]) -> list[str]:
-        """The services that at least one of these hosts calls."""
-        some = set(hosts)
-        return [service for service, consumers in self.consumers.items() if not some.isdisjoint(consumers)]
+        """Return the services that at least one of these hosts calls."""
+        callers = set(hosts)
+        return [service for service, consumers in self.consumers.items() if not callers.isdisjoint(consumers)]
 
     def sidecars(self, hosts: Iterable[str]) -> list[str]:
-        """Those of the hosts that have a sidecar."""
-        consumers = {host for some in self.consumers.values() for host in some}
+        """Return those of the hosts that have a sidecar."""
+        consumers = {host for of_service in self.consumers.values() for host in of_service}
         return [host for host in hosts if host in consumers]
 
 
 class Drain(NamedTuple):
-    """What a consumer's sidecar is told: these backends, in these pools, or in all where none is named."""
+    """The backends to drain on a consumer's sidecar, in these pools, or in all pools if none is named."""
 
     host: str
     backends: list[str]
     pools: list[str]
 
 
-class Sight(NamedTuple):
-    """How a sidecar sees a backend."""
+class View(NamedTuple):
+    """The state of a server on one sidecar."""
 
     status: str
     weight: int
 
     @property
-    def out(self) -> bool:
-        """Somebody wants it to get no requests."""
-        return is_out(self.status, self.weight)
+    def out_of_service(self) -> bool:
+        """Return whether the server was taken out of service on purpose."""
+        return is_out_of_service(self.status, self.weight)
 
     @property
     def up(self) -> bool:
-        return is_up(self.status) and not self.out
+        return is_up(self.status) and not self.out_of_service
 
 
-# What each host that answered sees, by "SERVICE/BACKEND".
-Answers = Mapping[str, Mapping[str, Sight]]
+# The views of each host that answered, by "SERVICE/BACKEND".
+Answers = Mapping[str, Mapping[str, View]]
 
 
 def read_fleet(index: Mapping[str, Any]) -> Fleet:
-    """What mesh.json says of it."""
+    """Read the fleet from the content of mesh.json."""
     services, pools = index["services"], index["pools"]
     return Fleet(
-        {name: tuple(backend["name"] for backend in pools[one["pool"]]) for name, one in services.items()},
+        {name: tuple(backend["name"] for backend in pools[service["pool"]]) for name, service in services.items()},
         {
             name: tuple(host for host, sidecar in index["sidecars"].items() if name in sidecar["services"])
             for name in services
         },
-        {name: one["min_ready"] for name, one in services.items()},
+        {name: service["min_ready"] for name, service in services.items()},
     )
 
 
 def read_answers(results: Sequence[Mapping[str, Any]]) -> Answers:
-    """What haproxy_info returned in a loop over hosts. One that could not be asked is left out."""
+    """Read the results of haproxy_info in a loop over hosts. Hosts that did not answer are left out."""
     return {
-        result["item"]: {f"{one['pool']}/{one['server']}": Sight(one["status"], one["weight"]) for one in servers}
+        result["item"]: {f"{row['pool']}/{row['server']}": View(row["status"], row["weight"]) for row in servers}
         for result in results
         for servers in [result.get("servers")]
         if servers is not None
     }
 
 
-def read_seen(seen: Mapping[str, Mapping[str, Sequence[Any]]]) -> Answers:
-    """The same from its plain form, as Ansible carries it from task to task."""
-    return {host: {place: Sight(*sight) for place, sight in sights.items()} for host, sights in seen.items()}
+def to_plain(answers: Answers) -> dict[str, dict[str, list[Any]]]:
+    """Return answers as plain data, for the result of a task."""
+    return {host: {server: list(view) for server, view in views.items()} for host, views in answers.items()}
 
 
-def witnesses(fleet: Fleet, hosts: Sequence[str], count: int, hypervisors: Mapping[str, str]) -> list[str]:
-    """Whom to ask before and after these hosts are changed: up to `count` consumers of each service that
+def from_plain(plain: Mapping[str, Mapping[str, Sequence[Any]]]) -> Answers:
+    """Read answers from the plain data of to_plain."""
+    return {host: {server: View(*view) for server, view in views.items()} for host, views in plain.items()}
+
+
+def choose_witnesses(fleet: Fleet, hosts: Sequence[str], count: int, hypervisors: Mapping[str, str]) -> list[str]:
+    """Return the hosts to ask before and after these hosts are changed: up to `count` consumers of each service that
     they serve or call.
 
-    They are outside the hosts themselves where there is anybody, on as many hypervisors as can be, and few:
-    one that is asked about a service is asked about all that it calls.
+    The witnesses are other hosts if there are any, on as many hypervisors as possible, and as few as possible: a
+    witness of one service is a witness of all services that it calls.
     """
     services, wave = {*fleet.served_by(hosts), *fleet.called_by(hosts)}, set(hosts)
-    chosen: list[str] = []
+    witnesses: list[str] = []
     for service in sorted(services, key=lambda name: (len(fleet.consumers[name]), name)):
-        able = [host for host in fleet.consumers[service] if host not in wave] or fleet.consumers[service]
-        mine = [host for host in chosen if host in able]
-        while len(mine) < min(count, len(able)):
-            taken = {hypervisors.get(host, "") for host in mine} - {""}
-            rest = [host for host in able if host not in mine]
-            mine.append(min(rest, key=lambda host: (hypervisors.get(host, "") in taken, host)))
-        chosen += [host for host in mine if host not in chosen]
-    return chosen
+        candidates = [host for host in fleet.consumers[service] if host not in wave] or fleet.consumers[service]
+        of_service = [host for host in witnesses if host in candidates]
+        while len(of_service) < min(count, len(candidates)):
+            used = {hypervisors.get(host, "") for host in of_service} - {""}
+            rest = [host for host in candidates if host not in of_service]
+            of_service.append(min(rest, key=lambda host: (hypervisors.get(host, "") in used, host)))
+        witnesses += [host for host in of_service if host not in witnesses]
+    return witnesses
 
 
-def shared(work: Sequence[Any], hosts: Sequence[str]) -> dict[str, list[Any]]:
-    """The work as the hosts of a wave share it among them, so that it is done side by side."""
-    return {host: list(work[at :: len(hosts)]) for at, host in enumerate(hosts)}
+def distribute(items: Sequence[Any], hosts: Sequence[str]) -> dict[str, list[Any]]:
+    """Return items by the host of a wave that works on them, so that the hosts work in parallel."""
+    return {host: list(items[index :: len(hosts)]) for index, host in enumerate(hosts)}
 
 
-def pools(
+def pools_of(
     fleet: Fleet, hosts: Sequence[str], answers: Answers, disruptive: bool, allow_shrink: Sequence[str] = ()
 ) -> list[Pool]:
-    """The pools of these hosts, with who is down in them.
+    """Return the pools of these hosts, with their backends that are down.
 
-    Where the rollout takes no application down (`disruptive` is false), a pool of one may be taken too,
-    unless its min_ready is 1: otherwise nobody could ever roll that host.
+    If the rollout stops no application (`disruptive` is false), the only host of a pool may be taken, unless its
+    min_ready is 1: otherwise it could never be rolled.
     """
-    found = []
+    pools = []
     for service in fleet.served_by(hosts):
         members = fleet.members[service]
-        least = fleet.min_ready[service]
-        if service in allow_shrink or (len(members) == 1 and least < 1 and not disruptive):
-            least = 0.0
-        down = {host for host in members if _judged(answers, f"{service}/{host}") is False}
-        found.append(Pool(service, frozenset(members), frozenset(down), least))
-    return found
+        min_ready = fleet.min_ready[service]
+        if service in allow_shrink or (len(members) == 1 and min_ready < 1 and not disruptive):
+            min_ready = 0.0
+        down = {host for host in members if majority_up(answers, f"{service}/{host}") is False}
+        pools.append(Pool(service, frozenset(members), frozenset(down), min_ready))
+    return pools
 
 
-def unseen(fleet: Fleet, hosts: Sequence[str], answers: Answers) -> list[str]:
-    """The services of these hosts that somebody calls and nobody could tell about: their backends count as up."""
+def unseen_services(fleet: Fleet, hosts: Sequence[str], answers: Answers) -> list[str]:
+    """Return the services of these hosts that have consumers, none of which answered: their backends count as up."""
     return [
         service
         for service in fleet.served_by(hosts)
         if fleet.consumers[service]
-        and all(_judged(answers, f"{service}/{host}") is None for host in fleet.members[service])
+        and all(majority_up(answers, f"{service}/{host}") is None for host in fleet.members[service])
     ]
 
 
 class Plan(NamedTuple):
-    """The waves, and the hosts that are left out because they stand before the one to begin with."""
+    """The waves, and the hosts before the first one, which are left out."""
 
     waves: list[list[str]]
     left_out: list[str]
 
 
-def plan(hosts: Mapping[str, str], some: Sequence[Pool], policy: Policy, start: str = "") -> Plan:
-    """The waves of a rollout that begins with host `start`, or with the first; `hosts` as in plan_waves.
+def plan_rollout(hosts: Mapping[str, str], pools: Sequence[Pool], policy: Policy, start: str = "") -> Plan:
+    """Return the waves of a rollout that starts at host `start`, or at the first; `hosts` as in plan_waves.
 
-    Raises RolloutError where there is none.
+    Raises RolloutError if there is no plan.
     """
+    if not hosts:
+        return Plan([], [])
     if start and start not in hosts:
-        there = f"only {', '.join(hosts)}" if hosts else "nothing is"
-        raise RolloutError([f"rollout_from: {start} is not to be rolled, {there}; name one that is, or leave it out"])
-    waves = plan_waves(hosts, some, policy)
+        choice = f"has {', '.join(hosts)}; use one of them"
+        raise RolloutError([f"rollout_from: {start} is not in this rollout, which {choice}"])
+    waves = plan_waves(hosts, pools, policy)
     if not start:
         return Plan(waves, [])
     order = [host for wave in waves for host in wave]
     rest = order[order.index(start) :]
-    return Plan(plan_waves({host: hosts[host] for host in rest}, some, policy), order[: order.index(start)])
+    return Plan(plan_waves({host: hosts[host] for host in rest}, pools, policy), order[: order.index(start)])
 
 
-def obstacles(wave: Sequence[str], some: Sequence[Pool]) -> list[str]:
-    """Why this wave may not be taken with what is down now: one message for each pool. Empty: it may."""
-    found = []
-    for pool in some:
+def pool_shortages(wave: Sequence[str], pools: Sequence[Pool]) -> list[str]:
+    """Return a message for each pool that cannot spare the hosts of a wave now. The wave may start without any."""
+    messages = []
+    for pool in pools:
         taken = [host for host in wave if host in pool.up]
         if len(taken) > pool.spare:
-            found.append(in_the_way(pool, taken, len(taken), "wave"))
-    return found
+            messages.append(shortage(pool, taken, len(taken)))
+    return messages
 
 
-def seen_up(wave: Sequence[str], answers: Answers) -> dict[str, list[str]]:
-    """What each host that answered sees up, and what is to be seen up again after the wave: all that the
-    wave's own sidecars see, and the wave's backends as the others see them."""
-    own = set(wave)
+def servers_to_await(wave: Sequence[str], answers: Answers) -> dict[str, list[str]]:
+    """Return, by host that answered, the servers that must be up after the wave: all that are up on a sidecar of the
+    wave, and the wave's own backends on other sidecars."""
+    changed = set(wave)
     return {
-        host: [place for place, sight in sights.items() if sight.up and (host in own or _backend(place) in own)]
-        for host, sights in answers.items()
+        host: [server for server, view in views.items() if view.up and (host in changed or _backend(server) in changed)]
+        for host, views in answers.items()
     }
 
 
-def drains(fleet: Fleet, wave: Sequence[str], answers: Answers) -> list[Drain]:
-    """What to take out of which consumer's sidecar before the wave's applications go down, and to put back.
+def plan_drains(fleet: Fleet, wave: Sequence[str], answers: Answers) -> list[Drain]:
+    """Return the drains on the consumers of a wave, to be done before its applications stop and undone afterwards.
 
-    What is out of service on purpose already is left alone, so that it is so afterwards, too: as the
-    consumer itself sees it, or most of those that answered where it was not asked.
+    A backend that is out of service on purpose already is not drained, so that it stays out of service: by the view
+    of the consumer itself, or of the majority if the consumer did not answer.
     """
-    found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    drains: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for host in wave:
-        for consumer in {one: None for service in fleet.served_by([host]) for one in fleet.consumers[service]}:
-            asked = {consumer: answers[consumer]} if consumer in answers else answers
-            called = [service for service in fleet.served_by([host]) if consumer in fleet.consumers[service]]
-            left = [service for service in called if not _is_out(asked, f"{service}/{host}")]
-            if left:
-                found.setdefault((consumer, () if left == called else tuple(left)), []).append(host)
-    return [Drain(consumer, hosts, list(pools)) for (consumer, pools), hosts in sorted(found.items())]
+        services = fleet.served_by([host])
+        for consumer in dict.fromkeys(consumer for service in services for consumer in fleet.consumers[service]):
+            views = {consumer: answers[consumer]} if consumer in answers else answers
+            called = [service for service in services if consumer in fleet.consumers[service]]
+            in_service = [service for service in called if not _majority_out_of_service(views, f"{service}/{host}")]
+            if in_service:
+                pools = () if in_service == called else tuple(in_service)
+                drains.setdefault((consumer, pools), []).append(host)
+    return [Drain(consumer, hosts, list(pools)) for (consumer, pools), hosts in sorted(drains.items())]
 
 
-def _is_out(answers: Answers, place: str) -> bool:
-    """Do most of those that have it see it out of service on purpose?"""
-    votes = [sights[place].out for sights in answers.values() if place in sights]
-    return sum(votes) * 2 > len(votes)
-
-
-def faults(
+def problems(
     fleet: Fleet, wave: Sequence[str], before: Answers, after: Answers, allow_shrink: Sequence[str] = ()
 ) -> list[str]:
-    """What a wave has done to the fleet's view: one message each. Empty: nothing.
+    """Return a message for each problem that a wave has caused.
 
-    The wave's backends that were up must be seen up by a quorum, of others where there are any. And the
-    wave's own sidecars must see up what they saw up before, and min_ready of each pool that had a server up
-    before, whoever is in it now, unless the others do not see it either: then it is not their doing. What is
-    out of service on purpose is nobody's fault.
+    The wave's backends that were up must be up by the majority of the witnesses, which are other hosts if there are
+    any. On the wave's own sidecars, the servers that were up must be up, and min_ready of each pool that had a server
+    up before, whichever servers it has now; servers that are down for the other hosts too are not the wave's problem.
+    A backend that is out of service on purpose is no problem.
     """
-    own = set(wave)
-    others = {host: sights for host, sights in after.items() if host not in own}
-    found = []
-    for service in fleet.served_by(wave):
-        for host in (host for host in fleet.members[service] if host in own):
-            place = f"{service}/{host}"
-            asked = [one for one in before if place in before[one]]
-            asked = [one for one in asked if one not in own] or asked
-            now = {one: after[one] for one in asked if one in after}
-            up = _judged(now, place, anyhow=True)
-            if not _judged({one: before[one] for one in asked}, place) or up:
-                continue
-            told = f"is not seen up now: {_told(now, place)}" if up is False else "nobody who saw it answers now"
-            found.append(f"{place} was up, and {told}; look at {host}")
+    others = {host: views for host, views in after.items() if host not in wave}
+    messages = [*_backend_problems(fleet, wave, before, after)]
     for host in fleet.sidecars(wave):
-        lost = [
-            place
-            for place, sight in before.get(host, {}).items()
-            if sight.up and _is_lost(after.get(host, {}), place) and _judged(others, place) is not False
-        ]
-        if lost and not after.get(host):
-            found.append(f"the sidecar of {host} could be asked before, and cannot be now")
-        elif lost:
-            seen = ", ".join(f"{place} {after[host][place].status}" for place in lost[:3])
-            more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
-            found.append(f"the sidecar of {host} saw these up before, and does not now: {seen}{more}")
-        if host in after:
-            passed = {*allow_shrink, *(place.split("/", 1)[0] for place in lost)}
-            found += _weak(fleet, host, before.get(host, {}), after[host], others, passed)
-    return found
+        messages += _sidecar_problems(fleet, host, before.get(host, {}), after.get(host), others, allow_shrink)
+    return messages
 
 
-def _weak(
+def _backend_problems(fleet: Fleet, wave: Sequence[str], before: Answers, after: Answers) -> Iterator[str]:
+    """Yield a message for each backend of a wave that was up before and is not up now."""
+    changed = set(wave)
+    for service in fleet.served_by(wave):
+        for host in (host for host in fleet.members[service] if host in changed):
+            server = f"{service}/{host}"
+            with_server = [witness for witness in before if server in before[witness]]
+            asked = [witness for witness in with_server if witness not in changed] or with_server
+            now = {witness: after[witness] for witness in asked if witness in after}
+            up = majority_up(now, server, out_of_service_is_up=True)
+            if up or not majority_up({witness: before[witness] for witness in asked}, server):
+                continue
+            if up is None:
+                yield f"{server} was up before this wave, and no witness answers now: {_shorten(asked, 5)}; check them"
+            else:
+                views = [f"{witness} {views[server].status}" for witness, views in now.items() if server in views]
+                yield f"{server} was up before this wave, and is not up now: {_shorten(views, 5)}; check {host}"
+
+
+def _sidecar_problems(
     fleet: Fleet,
     host: str,
-    before: Mapping[str, Sight],
-    after: Mapping[str, Sight],
+    before: Mapping[str, View],
+    after: Mapping[str, View] | None,
     others: Answers,
-    passed: Collection[str],
+    allow_shrink: Sequence[str],
 ) -> Iterator[str]:
-    """The pools that had a server up in a host's sidecar and have fewer than min_ready up now, but for those that are
-    passed over: see Configuration.weak, which says the same on the host itself, right after the change."""
-    for service in sorted({place.split("/", 1)[0] for place, sight in before.items() if sight.up} - {*passed}):
-        ready = [place for place, sight in after.items() if place.startswith(f"{service}/") and not sight.out]
-        were_up = [place for place, sight in before.items() if place.startswith(f"{service}/") and sight.up]
-        joined = [place for place in ready if place not in before]
-        least = at_least(len(ready), fleet.min_ready.get(service, MIN_READY), len(were_up) + len(joined))
-        serving = [place for place in ready if after[place].up]
-        elsewhere = [place for place in ready if place not in serving and _judged(others, place) is False]
-        if ready and len(serving) + len(elsewhere) < least:
-            down = ", ".join(f"{place} {after[place].status}" for place in ready if place not in serving)
+    """Yield the problems of a sidecar of a wave. after: None if it did not answer."""
+    lost = [
+        server
+        for server, view in before.items()
+        if view.up and _is_lost(after or {}, server) and majority_up(others, server) is not False
+    ]
+    if lost and not after:
+        yield f"the sidecar of {host} answered before this wave, and does not answer now; check haproxy.service there"
+    elif after and lost:
+        views = [f"{server} {after[server].status}" for server in lost]
+        yield f"the sidecar of {host} saw these servers up before this wave, and does not now: {_shorten(views, 3)}"
+    if after is not None:
+        reported = {*allow_shrink, *(server.split("/", 1)[0] for server in lost)}
+        yield from _pools_below_min_ready(fleet, host, before, after, others, reported)
+
+
+def _pools_below_min_ready(
+    fleet: Fleet,
+    host: str,
+    before: Mapping[str, View],
+    after: Mapping[str, View],
+    others: Answers,
+    ignored: Collection[str],
+) -> Iterator[str]:
+    """Yield a message for each pool that had a server up on a sidecar and has fewer than min_ready up now, without the
+    ignored pools. Configuration.below_min_ready is the same rule on the host itself, right after the change."""
+    for service in sorted({server.split("/", 1)[0] for server, view in before.items() if view.up} - {*ignored}):
+        pool = f"{service}/"
+        ready = [server for server, view in after.items() if server.startswith(pool) and not view.out_of_service]
+        up_before = [server for server, view in before.items() if server.startswith(pool) and view.up]
+        joined = [server for server in ready if server not in before]
+        required = required_up(len(ready), fleet.min_ready.get(service, MIN_READY), len(up_before) + len(joined))
+        up = [server for server in ready if after[server].up]
+        down_for_others = [server for server in ready if server not in up and majority_up(others, server) is False]
+        if ready and len(up) + len(down_for_others) < required:
+            down = ", ".join(f"{server} {after[server].status}" for server in ready if server not in up)
             yield (
-                f"pool {service} has {len(serving)} servers up in the sidecar of {host}, of {len(were_up)} that were, "
-                f"and its min_ready asks for {least}; down: {down}"
+                f"pool {service} has {len(up)} servers up in the sidecar of {host}, {len(up_before)} before this wave, "
+                f"and its min_ready requires {required}; down: {down}"
             )
 
 
-def _is_lost(sights: Mapping[str, Sight], place: str) -> bool:
-    """Is it no longer seen up, though the sidecar still has it and nobody took it out?"""
-    if not sights:
+def _is_lost(views: Mapping[str, View], server: str) -> bool:
+    """Return whether a server is not up any more, though the sidecar still has it in service."""
+    if not views:
         return True
-    return place in sights and not sights[place].up and not sights[place].out
+    return server in views and not views[server].up and not views[server].out_of_service
 
 
-def _judged(answers: Answers, place: str, anyhow: bool = False) -> bool | None:
-    """Is a backend up, as more than half of those see it who answered and have it? None: nobody does.
+def majority_up(answers: Answers, server: str, out_of_service_is_up: bool = False) -> bool | None:
+    """Return whether a server is up for at least half of the hosts that answered and have it, or None if none has.
 
-    With `anyhow`, what is out of service on purpose counts as up.
+    A server that is out of service on purpose is not up, unless `out_of_service_is_up`.
     """
-    votes = [sights[place] for sights in answers.values() if place in sights]
+    votes = [views[server] for views in answers.values() if server in views]
     if not votes:
         return None
-    against = sum(not (vote.up or (anyhow and vote.out)) for vote in votes)
+    against = sum(not (view.up or (out_of_service_is_up and view.out_of_service)) for view in votes)
     return against * 2 <= len(votes)
 
 
-def _told(answers: Answers, place: str) -> str:
-    """Who sees it how."""
-    said = [f"{host} {sights[place].status}" for host, sights in answers.items() if place in sights]
-    return ", ".join(said[:5]) + (f" and {len(said) - 5} more" if len(said) > 5 else "")
+def _majority_out_of_service(answers: Answers, server: str) -> bool:
+    """Return whether a server is out of service on purpose for more than half of the hosts that have it."""
+    votes = [views[server].out_of_service for views in answers.values() if server in views]
+    return sum(votes) * 2 > len(votes)
 
 
-def _backend(place: str) -> str:
-    return place.split("/", 1)[1]
+def _shorten(items: Sequence[str], count: int) -> str:
+    return ", ".join(items[:count]) + (f" and {len(items) - count} more" if len(items) > count else "")
+
+
+def _backend(server: str) -> str:
+    return server.split("/", 1)[1]

@@ -1,41 +1,41 @@
-"""What a rollout says to the operator who runs it."""
+"""Messages of a rollout for the operator who runs it."""
 
 from __future__ import annotations
 
 from typing import Mapping, Sequence
 
 
-def announce(waves: Sequence[Sequence[str]], at: int, hypervisors: Mapping[str, str]) -> list[str]:
-    """What is about to happen, and how to go on should it stop."""
-    wave = waves[at]
-    where = sorted({hypervisors.get(host, "") for host in wave} - {""})
-    done = [host for one in waves[:at] for host in one]
-    left = sum(len(one) for one in waves[at + 1 :])
+def announce(waves: Sequence[Sequence[str]], number: int, hypervisors: Mapping[str, str]) -> list[str]:
+    """Return the lines before a wave: its hosts, what is done, what remains, how to resume. number: from 0."""
+    wave = waves[number]
+    on = sorted({hypervisors.get(host, "") for host in wave} - {""})
+    done = [host for earlier in waves[:number] for host in earlier]
+    remaining = sum(len(later) for later in waves[number + 1 :])
     return [
-        f"Wave {at + 1} of {len(waves)}: {', '.join(wave)}{f' ({some(where)})' if where else ''}.",
-        f"Done: {some(done)}. After it: {left} host{'' if left == 1 else 's'}.",
-        go_on(wave),
+        f"Wave {number + 1} of {len(waves)}: {', '.join(wave)}{f' ({join_names(on)})' if on else ''}.",
+        f"Done: {join_names(done)}. Remaining after this wave: {remaining} host{'' if remaining == 1 else 's'}.",
+        resume_hint(wave),
     ]
 
 
-def summarize(waves: Sequence[Sequence[str]], at: int, done: Sequence[str], back: Sequence[str]) -> str:
-    """What was done, what was not, and how to go on."""
-    left = [host for one in waves[at + 1 :] for host in one]
+def summarize(waves: Sequence[Sequence[str]], number: int, done: Sequence[str], rolled_back: Sequence[str]) -> str:
+    """Return the message of a rollout that stopped in a wave: what is done, what remains, how to resume."""
+    remaining = [host for later in waves[number + 1 :] for host in later]
     return "\n".join(
         [
-            f"The rollout stopped in wave {at + 1} of {len(waves)}; the reason is above.",
-            f"Done: {some(done)}.",
-            f"In this wave: {some(waves[at])}. Put back to what ran before: {some(back)}.",
-            f"Not touched: {some(left)}.",
-            go_on(waves[at]),
+            f"The rollout stopped in wave {number + 1} of {len(waves)}; the reason is above.",
+            f"Done: {join_names(done)}.",
+            f"In this wave: {join_names(waves[number])}. Rolled back: {join_names(rolled_back)}.",
+            f"Not touched: {join_names(remaining)}.",
+            resume_hint(waves[number]),
         ]
     )
 
 
-def go_on(wave: Sequence[str]) -> str:
-    return f"To go on after a stop: the same command; with -e rollout_from={wave[0]} it begins there."
+def resume_hint(wave: Sequence[str]) -> str:
+    return f"To resume after a stop, run the same command; with -e rollout_from={wave[0]} it starts at that host."
 
 
-def some(names: Sequence[str]) -> str:
-    """At most twenty of them."""
+def join_names(names: Sequence[str]) -> str:
+    """Return at most twenty names in one line."""
     return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "") if names else "none"

@@ -1,19 +1,18 @@
-"""The order in which a rollout changes hosts: one canary, then failure domain by failure domain.
+"""Plan the waves of a rollout: one canary, then failure domain by failure domain.
 
-A wave is the hosts that are changed at the same time. Each wave works on the first failure domains
-that have hosts left, as many as `rollout_hypervisors` says, and takes host after host in inventory
-order, but none that would take more of a pool than its min_ready leaves, and no more hosts than
-`rollout_growth` lets the wave have.
+A wave is the hosts that are changed at the same time. Each wave takes hosts in inventory order from the first failure
+domains that have hosts left, from as many as `rollout_hypervisors`, as long as each pool keeps its min_ready and the
+wave has no more hosts than `rollout_growth` allows.
 
-A host whose hypervisor is not known is a failure domain of its own, and one that serves no pool is
-limited by failure domains and growth alone.
+A host without a known hypervisor is a failure domain of its own. A host that serves no pool is limited by failure
+domains and growth only.
 
-The plan is simple, not the shortest. It has at most 1 + H * P times as many waves as any plan that
-keeps these rules: H is `rollout_hypervisors`, P the number of pools of the host that is in most. So
-it is twice as many at worst with one hypervisor at a time and no host in two pools. The last host of
-a failure domain waits for two things only. Either a wave is as large as growth lets it be: any plan
-has at least as many waves as these. Or that domain alone has used up one of the host's pools: that
-is, for each pool, in fewer waves than any plan needs for the domain, and a wave of any plan spans H.
+The plan is simple, not the shortest. It has at most 1 + H * P times as many waves as any plan that keeps these rules:
+H is `rollout_hypervisors`, P the largest number of pools of a host. With one hypervisor at a time and no host in two
+pools, that is at most twice as many. The last host of a failure domain waits for two reasons only. Either a wave is as
+large as growth allows: any plan has at least as many waves as these. Or that domain alone has used up one of the
+host's pools: for each pool, that happens in fewer waves than any plan needs for the domain, and a wave of any plan
+spans H domains.
 """
 
 from __future__ import annotations
@@ -28,15 +27,15 @@ from ..mesh.schema import Reader
 
 
 class RolloutError(Exception):
-    """There is no plan. `mistakes` has one message each: what stands in the way, and what to do."""
+    """The rollout cannot be planned or go on. `messages` has the reasons, each with what to do."""
 
-    def __init__(self, mistakes: Sequence[str]) -> None:
-        super().__init__("\n".join(mistakes))
-        self.mistakes = tuple(mistakes)
+    def __init__(self, messages: Sequence[str]) -> None:
+        super().__init__("\n".join(messages))
+        self.messages = tuple(messages)
 
 
 class Policy(NamedTuple):
-    """How many failure domains a wave may span, and by which factor waves may grow (math.inf: at once)."""
+    """How many failure domains a wave may span, and by which factor waves may grow (math.inf: without limit)."""
 
     hypervisors: int = 1
     growth: float = 2
@@ -44,10 +43,9 @@ class Policy(NamedTuple):
 
 @dataclass(frozen=True)
 class Pool:
-    """The backends of a service, whether they are to be rolled or not, and those that are down already.
+    """The backends of a service, in this rollout or not, and those of them that are down already.
 
-    With min_ready 0 all of it may be taken at once. Whoever plans says 0, too, for a service that may
-    shrink (`mesh_allow_shrink`).
+    With min_ready 0 all of them may be taken at once, as with a service in `mesh_allow_shrink`.
     """
 
     name: str
@@ -60,34 +58,32 @@ class Pool:
         return self.members - self.down
 
     @property
-    def least(self) -> int:
-        """How many members must stay up: a pool of one with min_ready 0.5 has none to give."""
+    def required(self) -> int:
+        """Return how many members must stay up: the only one of a pool with min_ready 0.5."""
         return math.ceil(len(self.members) * self.min_ready - 1e-9)  # 0.07 * 100 is not quite 7
 
     @cached_property
     def spare(self) -> int:
-        """How many of those that are up may be taken at the same time. One that is down costs nothing more."""
-        return max(0, len(self.up) - self.least)
+        """Return how many of the members that are up may be taken at the same time."""
+        return max(0, len(self.up) - self.required)
 
 
-def growth(value: Any) -> float:
-    """The factor by which waves may grow."""
+def read_growth(value: Any) -> float:
+    """Return the factor by which waves may grow."""
     if isinstance(value, str) and value == "unlimited":
         return math.inf
     try:
-        return float(kinds.whole(1, 1000)(value))
-    except kinds.Wrong as wrong:
-        raise kinds.Wrong(f"{wrong}, or unlimited") from None
+        return float(kinds.integer(1, 1000)(value))
+    except kinds.NotAllowed as error:
+        raise kinds.NotAllowed(f"{error}, or unlimited") from None
 
 
-def read_policy(
-    hypervisors: Any = None, growing: Any = None, locate: Callable[[Any], str] = lambda value: ""
-) -> Policy:
-    """What `rollout_hypervisors` and `rollout_growth` say; None leaves a default. Raises RolloutError."""
+def read_policy(hypervisors: Any = None, growth: Any = None, locate: Callable[[Any], str] = lambda value: "") -> Policy:
+    """Read `rollout_hypervisors` and `rollout_growth`; None is the default. Raises RolloutError."""
     reader = Reader(locate)
     policy = Policy(
-        reader.value("rollout_hypervisors", kinds.whole(1, 10_000), hypervisors, Policy().hypervisors),
-        reader.value("rollout_growth", growth, growing, Policy().growth),
+        reader.read_optional("rollout_hypervisors", kinds.integer(1, 10_000), hypervisors, Policy().hypervisors),
+        reader.read_optional("rollout_growth", read_growth, growth, Policy().growth),
     )
     if reader.mistakes:
         raise RolloutError(reader.mistakes)
@@ -95,55 +91,56 @@ def read_policy(
 
 
 def plan_waves(hosts: Mapping[str, str], pools: Sequence[Pool], policy: Policy) -> list[list[str]]:
-    """The waves of a rollout, each a list of hosts. Every host is in exactly one, the first host in the first.
+    """Return the waves of a rollout, each a list of hosts. Every host is in one wave, the first host in the first.
 
-    hosts: the hypervisor of each host to roll ("" where it is not known), in inventory order.
+    hosts: the hypervisor of each host to roll ("" if it is not known), in inventory order.
 
-    Raises RolloutError with each pool of which a host is to be rolled and none may be taken.
+    Raises RolloutError with a message for each pool that cannot spare any of its hosts in this rollout.
     """
-    mistakes = [
-        in_the_way(pool, [host for host in hosts if host in pool.up], 1, "rollout")
+    messages = [
+        shortage(pool, [host for host in hosts if host in pool.up], 1)
         for pool in pools
         if not pool.spare and not pool.up.isdisjoint(hosts)
     ]
-    if mistakes:
-        raise RolloutError(mistakes)
+    if messages:
+        raise RolloutError(messages)
 
-    left: dict[str | tuple[str], list[str]] = {}  # by failure domain
+    waiting: dict[str | tuple[str], list[str]] = {}  # by failure domain
     for host, hypervisor in hosts.items():
-        left.setdefault(hypervisor or (host,), []).append(host)
+        waiting.setdefault(hypervisor or (host,), []).append(host)
     costs = {host: [at for at, pool in enumerate(pools) if host in pool.up] for host in hosts}
     waves = []
     limit = 1.0
-    while left:
+    while waiting:
         spare = [pool.spare for pool in pools]
         wave: list[str] = []
-        for domain in list(left)[: policy.hypervisors]:
-            for host in left[domain]:
+        for domain in list(waiting)[: policy.hypervisors]:
+            for host in waiting[domain]:
                 if len(wave) < limit and all(spare[at] for at in costs[host]):
                     wave.append(host)
                     for at in costs[host]:
                         spare[at] -= 1
-            left[domain] = [host for host in left[domain] if host not in wave]
-            if not left[domain]:
-                del left[domain]
+            waiting[domain] = [host for host in waiting[domain] if host not in wave]
+            if not waiting[domain]:
+                del waiting[domain]
         waves.append(wave)
         limit = min(limit * policy.growth, len(hosts))
     return waves
 
 
-def in_the_way(pool: Pool, hosts: Sequence[str], at_once: int, what: str) -> str:
-    """Why a rollout or a wave that takes these hosts of a pool, so many of them at once, cannot be, and what to do."""
+def shortage(pool: Pool, hosts: Sequence[str], at_once: int) -> str:
+    """Return the message of a pool that cannot spare these hosts, so many of them at once."""
     size, down = len(pool.members), sorted(pool.members & pool.down)
-    enough = (len(pool.up) - at_once) * 10_000 // size / 10_000
+    low_enough = (len(pool.up) - at_once) * 10_000 // size / 10_000
     return (
-        f"pool {pool.name}: members {size}, down {len(down)}{f' ({_some(down)})' if down else ''}, min_ready "
-        f"{pool.min_ready:g} keeps {pool.least} up, so {pool.spare} may be taken, and this {what} would take "
-        f"{_some(hosts)}; "
-        + ("bring up what is down, or " if pool.least < size else "")
-        + f"lower min_ready to {enough:g}, or name the pool in mesh_allow_shrink, or leave the host out with --limit"
+        f"pool {pool.name} cannot spare {_shorten(hosts)}: members {size}, down {len(down)}"
+        f"{f' ({_shorten(down)})' if down else ''}, min_ready {pool.min_ready:g} requires {pool.required} up, so "
+        f"{pool.spare} can be taken; "
+        + ("bring up what is down, or " if pool.required < size else "")
+        + f"lower min_ready to {low_enough:g}, or name the pool in mesh_allow_shrink, or leave the host out with "
+        "--limit"
     )
 
 
-def _some(names: Sequence[str]) -> str:
+def _shorten(names: Sequence[str]) -> str:
     return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")

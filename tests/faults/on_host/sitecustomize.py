@@ -1,7 +1,7 @@
 """Run on a consumer: stop a module of ours at one point of its way. Python imports this file first.
 
 A point is a side effect together with the lines of module_utils/hamesh that led to it, such as
-"run:130 > _change:201 > _swap:250 > write_whole:35 os.rename", or "... > run:23 start systemctl reload".
+"execute:171 > _swap:200 > write_atomically:39 os.rename", or "... > run:23 start systemctl reload".
 Each is noted in the file `points`, in order. Where the file `stop_at` names one, the process kills itself
 right before that effect; with a number of seconds in its second line, it sleeps so long instead and goes on.
 """

@@ -1,21 +1,23 @@
-"""What a configuration says of its pools, and what would shrink them."""
+"""min_ready of the pools of a configuration, when it replaces another and after the reload."""
 
 from __future__ import annotations
 
 import pytest
 from ansible.module_utils.hamesh.haproxy.configuration import Configuration
-from ansible.module_utils.hamesh.haproxy.status import unchecked
+from ansible.module_utils.hamesh.haproxy.status import unchecked_pools
 
 
-def pool(ready, drained=0, disabled=0, said="", name="app"):
+def pool(ready, drained=0, disabled=0, description="", name="app"):
     servers = [f"server r{number} 10.0.0.1:80 weight 100" for number in range(ready)]
     servers += [f"server d{number} 10.0.0.1:80 weight 0" for number in range(drained)]
     servers += [f"server m{number} 10.0.0.1:80 weight 100 disabled" for number in range(disabled)]
-    return Configuration("\n    ".join([f"listen {name}", "bind 127.0.0.1:8081", said or "# nothing", *servers]) + "\n")
+    return Configuration(
+        "\n    ".join([f"listen {name}", "bind 127.0.0.1:8081", description or "# nothing", *servers]) + "\n"
+    )
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "least"),
+    ("old", "new", "required"),
     [
         (pool(4), pool(2), None),
         (pool(4), pool(1), 2),
@@ -26,89 +28,91 @@ def pool(ready, drained=0, disabled=0, said="", name="app"):
         (pool(4), pool(1, drained=3), 2),
         (pool(4), pool(1, disabled=3), 2),
         (pool(4), pool(4, drained=9, disabled=9), None),
-        (pool(4), pool(3, said="description min_ready 0.75"), None),
-        (pool(4), pool(2, said="description min_ready 0.75"), 3),
-        (pool(4), pool(3, said="description min_ready 1"), 4),
-        (pool(4), pool(1, said="description min_ready 0"), None),
-        (pool(4), pool(0, drained=4, said="description min_ready 0"), 1),
-        (pool(10), pool(7, said="description min_ready 0.7"), None),  # 10 * 0.7 is not quite 7
-        (pool(4, said="description min_ready 1"), pool(2), None),  # what the inventory says now
-        (pool(4), pool(1, said="description min_ready nonsense"), 2),
-        (pool(4), pool(1, said="description of mine"), 2),
+        (pool(4), pool(3, description="description min_ready 0.75"), None),
+        (pool(4), pool(2, description="description min_ready 0.75"), 3),
+        (pool(4), pool(3, description="description min_ready 1"), 4),
+        (pool(4), pool(1, description="description min_ready 0"), None),
+        (pool(4), pool(0, drained=4, description="description min_ready 0"), 1),
+        (pool(10), pool(7, description="description min_ready 0.7"), None),  # 10 * 0.7 is not quite 7
+        (pool(4, description="description min_ready 1"), pool(2), None),  # the new min_ready counts
+        (pool(4), pool(1, description="description min_ready nonsense"), 2),
+        (pool(4), pool(1, description="description of mine"), 2),
         (pool(0, drained=3), pool(0, drained=2), None),
         (pool(4), pool(1, name="other"), None),
     ],
 )
-def test_a_pool_keeps_its_share(old, new, least):
-    found = new.shrinks(old, [])
-    assert len(found) == (least is not None)
-    if least:
-        assert f"asks for {least}" in found[0]
-        assert new.shrinks(old, ["app"]) == []
+def test_a_pool_keeps_its_min_ready(old, new, required):
+    messages = new.shrinking_pools(old, [])
+    assert len(messages) == (required is not None)
+    if required:
+        assert f"requires {required}" in messages[0]
+        assert new.shrinking_pools(old, ["app"]) == []
 
 
 def rows(servers):
-    """What show stat says of some servers: status and check_status by name."""
+    """Return rows of show stat for servers: status and check_status by name."""
     head = {"pxname": "app", "svname": "FRONTEND", "status": "OPEN", "weight": "", "check_status": ""}
     return [head] + [
-        {"pxname": "app", "svname": name, "status": status, "weight": "100", "check_status": checked}
-        for name, (status, checked) in servers.items()
+        {"pxname": "app", "svname": name, "status": status, "weight": "100", "check_status": check}
+        for name, (status, check) in servers.items()
     ]
 
 
-WELL, NEW, ILL = ("UP", "L7OK"), ("UP", "* INI"), ("DOWN", "L4CON")
+UP, UNCHECKED, DOWN = ("UP", "L7OK"), ("UP", "* INI"), ("DOWN", "L4CON")
 
 
-def before(text):
-    """The old process: "r0 r1 -r2" are two servers that are up and one that is down."""
-    return rows({name.strip("-"): ILL if name.startswith("-") else WELL for name in text.split()})
+def rows_before(text):
+    """Return rows of the old process: "r0 r1 -r2" are two servers that are up and one that is down."""
+    return rows({name.strip("-"): DOWN if name.startswith("-") else UP for name in text.split()})
 
 
 @pytest.mark.parametrize(
-    ("were", "now", "unproven", "wrong"),
+    ("before", "now", "required_checked", "required"),
     [
-        ("r0 r1 r2 r3", [WELL, WELL, WELL, WELL], None, None),
-        ("r0 r1 r2 r3", [WELL, WELL, ILL, ILL], None, None),
-        ("r0 r1 r2 r3", [WELL, ILL, ILL, ILL], 2, 2),
-        ("r0 r1 r2 r3", [WELL, NEW, ILL, ILL], 2, None),  # HAProxy takes a server that was not asked yet for up
-        ("r0 r1 r2 r3", [ILL, ILL, ILL, ILL], 2, 2),
-        ("r0 r1 -r2 -r3", [WELL, WELL, ILL, ILL], None, None),  # what was down before need not come up
-        ("r0 -r1 -r2 -r3", [WELL, ILL, ILL, ILL], None, None),  # nor more of them than were
-        ("r0 r1 -r2 -r3", [ILL, ILL, WELL, ILL], 2, 2),
-        ("r0 r1 -r2 -r3", [ILL, WELL, WELL, ILL], None, None),  # as many others will do
-        ("-r0 -r1 -r2 -r3", [ILL, ILL, ILL, ILL], None, None),
-        ("", [ILL, ILL, ILL, ILL], None, None),
-        ("gone1 gone2", [ILL, ILL, ILL, ILL], 2, 2),  # all members replaced by some that do not work
-        ("gone1 gone2", [WELL, ILL, ILL, ILL], 2, 2),
-        ("gone1 gone2", [WELL, WELL, ILL, ILL], None, None),
-        ("gone1", [WELL, ILL, ILL, ILL], 2, 2),
-        ("r0 gone1 gone2 gone3", [WELL, ILL, ILL, ILL], 2, 2),
-        ("gone1 -r0 -r1 -r2 -r3", [ILL, ILL, ILL, ILL], 1, 1),  # it lost the last one that worked
+        ("r0 r1 r2 r3", [UP, UP, UP, UP], None, None),
+        ("r0 r1 r2 r3", [UP, UP, DOWN, DOWN], None, None),
+        ("r0 r1 r2 r3", [UP, DOWN, DOWN, DOWN], 2, 2),
+        ("r0 r1 r2 r3", [UP, UNCHECKED, DOWN, DOWN], 2, None),  # HAProxy shows a server as up before its first check
+        ("r0 r1 r2 r3", [DOWN, DOWN, DOWN, DOWN], 2, 2),
+        ("r0 r1 -r2 -r3", [UP, UP, DOWN, DOWN], None, None),  # a server that was down before may stay down
+        ("r0 -r1 -r2 -r3", [UP, DOWN, DOWN, DOWN], None, None),  # as many as before
+        ("r0 r1 -r2 -r3", [DOWN, DOWN, UP, DOWN], 2, 2),
+        ("r0 r1 -r2 -r3", [DOWN, UP, UP, DOWN], None, None),  # other servers, as many
+        ("-r0 -r1 -r2 -r3", [DOWN, DOWN, DOWN, DOWN], None, None),
+        ("", [DOWN, DOWN, DOWN, DOWN], None, None),
+        ("gone1 gone2", [DOWN, DOWN, DOWN, DOWN], 2, 2),  # all servers replaced, the new ones are down
+        ("gone1 gone2", [UP, DOWN, DOWN, DOWN], 2, 2),
+        ("gone1 gone2", [UP, UP, DOWN, DOWN], None, None),
+        ("gone1", [UP, DOWN, DOWN, DOWN], 2, 2),
+        ("r0 gone1 gone2 gone3", [UP, DOWN, DOWN, DOWN], 2, 2),
+        ("gone1 -r0 -r1 -r2 -r3", [DOWN, DOWN, DOWN, DOWN], 1, 1),  # its last server that was up is gone
     ],
 )
-def test_min_ready_of_a_pool_that_was_up_is_up(were, now, unproven, wrong):
-    new, answer = pool(4), rows({f"r{i}": one for i, one in enumerate(now)})
+def test_as_many_servers_are_up_as_min_ready_requires(before, now, required_checked, required):
+    new, answer = pool(4), rows({f"r{number}": server for number, server in enumerate(now)})
 
-    def asked(trusting, allowed=()):
-        return [
-            int(said.split("asks for ")[1][0]) for said in new.weak(before(were), answer, allowed, trusting).values()
-        ]
+    def required_by_messages(count_unchecked, allowed=()):
+        messages = new.below_min_ready(rows_before(before), answer, allowed, count_unchecked)
+        return [int(message.split("requires ")[1][0]) for message in messages.values()]
 
-    assert asked(trusting=False) == ([unproven] if unproven else [])
-    assert asked(trusting=True) == ([wrong] if wrong else [])
-    assert asked(trusting=False, allowed=["app"]) == []
+    assert required_by_messages(count_unchecked=False) == ([required_checked] if required_checked else [])
+    assert required_by_messages(count_unchecked=True) == ([required] if required else [])
+    assert required_by_messages(count_unchecked=False, allowed=["app"]) == []
 
 
-def test_a_pool_that_is_to_have_no_ready_server_asks_for_none():
+def test_a_pool_without_ready_servers_requires_none():
     new = pool(0, drained=2)
-    assert new.weak(before("d0 d1"), rows({"d0": ILL, "d1": ILL}), [], trusting=True) == {}
-    assert new.down(rows({"d0": ILL, "d1": ILL}), trusting=True) == []
+    down = rows({"d0": DOWN, "d1": DOWN})
+    assert new.below_min_ready(rows_before("d0 d1"), down, [], count_unchecked=True) == {}
+    assert new.pools_down(down, count_unchecked=True) == []
 
 
 @pytest.mark.parametrize(
-    ("now", "unproven", "wrong"), [([WELL, ILL], [], []), ([NEW, ILL], ["app"], []), ([ILL, ILL], ["app"], ["app"])]
+    ("now", "down_if_checked", "down"),
+    [([UP, DOWN], [], []), ([UNCHECKED, DOWN], ["app"], []), ([DOWN, DOWN], ["app"], ["app"])],
 )
-def test_a_pool_without_a_server_that_is_up_is_down(now, unproven, wrong):
-    answer = rows({f"r{i}": one for i, one in enumerate(now)})
-    assert (pool(2).down(answer, trusting=False), pool(2).down(answer, trusting=True)) == (unproven, wrong)
-    assert unchecked(answer) == ({"app"} if NEW in now else set())
+def test_a_pool_without_a_server_that_is_up_is_down(now, down_if_checked, down):
+    new, answer = pool(2), rows({f"r{number}": server for number, server in enumerate(now)})
+    assert new.pools_down(answer, count_unchecked=False) == down_if_checked
+    assert new.pools_down(answer, count_unchecked=True) == down
+    assert unchecked_pools(answer) == ({"app"} if UNCHECKED in now else set())

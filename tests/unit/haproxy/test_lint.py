@@ -1,4 +1,4 @@
-"""Which release accepts which line: the whole measured table, other lines of its shapes, and the rules beside it."""
+"""Verdicts of releases on lines: the whole measured table, similar lines, and the rules beside the table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import yaml
 from ansible.module_utils.hamesh.haproxy import table as dialect_table
 from ansible.module_utils.hamesh.haproxy.findings import Finding
-from ansible.module_utils.hamesh.haproxy.lint import judge, lint
+from ansible.module_utils.hamesh.haproxy.lint import lint, parts_by_line
 from ansible.module_utils.hamesh.haproxy.releases import DIALECTS
 from ansible.module_utils.hamesh.haproxy.verdicts import RELEASES, harshest
 from ansible.module_utils.hamesh.mesh.compiler import SERVICE, compile_mesh
@@ -22,7 +22,7 @@ from meshes import ROOT, TEMPLATE, compiled, text_of
 ROWS = make_dialect_table.rows("haproxy-acceptance.tsv")
 LEVELS = {".": None, "w": "warning", "x": "error"}
 
-# Some rows, with other names, numbers and addresses.
+# Rows of the table, and the same lines with other names, numbers and addresses.
 SHAPES = [
     ("defaults", "timeout connect 5s", "timeout connect 7000"),
     ("defaults", "timeout client-fin 5s", "timeout client-fin 1h"),
@@ -67,12 +67,12 @@ SHAPES = [
 ]
 
 
-def whole(section: str, directive: str) -> tuple[str, range]:
-    """A bare configuration with a directive of the table in it, and the numbers of the directive's lines."""
+def configuration_with(section: str, directive: str) -> tuple[str, range]:
+    """Return a minimal configuration with a directive of the table in it, and the numbers of the directive's lines."""
     lines = {"bind": [f"bind {directive}"], "server": [f"server s1 127.0.0.1:18099 {directive}"]}
-    own = lines.get(section, directive.split(" ; "))
+    added = lines.get(section, directive.split(" ; "))
     kind = {"bind": "frontend", "server": "backend"}.get(section, section)
-    bare = {
+    minimal = {
         "global": ["global"],
         "defaults": ["defaults", "mode http", "timeout connect 5s", "timeout client 5s", "timeout server 5s"],
         "userlist": ["userlist u"],
@@ -81,75 +81,74 @@ def whole(section: str, directive: str) -> tuple[str, range]:
         "backend": ["backend b1", "server s0 127.0.0.1:18097"],
     }
     if section != "listen":
-        del bare["listen"]
+        del minimal["listen"]
     text: list[str] = []
-    for name, stated in bare.items():
-        text += stated
+    for name, lines_of_section in minimal.items():
+        text += lines_of_section
         if name == kind:
-            numbers = range(len(text) + 1, len(text) + 1 + len(own))
-            text += own
+            numbers = range(len(text) + 1, len(text) + 1 + len(added))
+            text += added
     return "\n".join(text) + "\n", numbers
 
 
-def judged(section: str, directive: str) -> tuple[str, list[str]]:
-    """The verdict on a directive, one character per release, and what is unknown about it."""
-    text, numbers = whole(section, directive)
-    parts = [part for number in numbers for part in judge(text)[number]]
-    unknown = [part.what for part in parts if part.kind == "unknown"]
+def verdict_on(section: str, directive: str) -> tuple[str, list[str]]:
+    """Return the verdict on a directive, one character per release, and the labels of its unknown parts."""
+    text, numbers = configuration_with(section, directive)
+    parts = [part for number in numbers for part in parts_by_line(text)[number]]
+    unknown = [part.label for part in parts if part.kind == "unknown"]
     return harshest(part.verdict for part in parts if part.kind == "known"), unknown
 
 
 def findings(section: str, directive: str, dialect: str, until: str) -> list[Finding]:
-    text, numbers = whole(section, directive)
+    text, numbers = configuration_with(section, directive)
     return [finding for finding in lint(text, dialect, until) if finding.line in numbers]
 
 
-def test_every_verdict_of_the_table_is_given_back(capsys):
+def test_the_linter_returns_every_verdict_of_the_table(capsys):
     wrong = [
         f"{section}: {directive}"
         for section, _, measured, directive in ROWS
-        if judged(section, directive) != (measured, [])
+        if verdict_on(section, directive) != (measured, [])
     ]
     with capsys.disabled():
         verdicts = f"{len(ROWS)} directives x {len(RELEASES)} releases = {len(ROWS) * len(RELEASES)} verdicts"
-        print(f"\n{verdicts}, {len(wrong)} directives judged wrong")
+        print(f"\n{verdicts}, {len(wrong)} directives with a wrong verdict")
     assert wrong == []
     assert (len(ROWS), len(RELEASES)) == (960, 23)
     assert {len(measured) for _, _, measured, _ in ROWS} == {len(RELEASES)}
 
 
 @pytest.mark.parametrize("release", DIALECTS)
-def test_the_linter_says_of_every_directive_what_its_release_says(release):
+def test_a_finding_has_the_level_of_its_release(release):
     for section, _, measured, directive in ROWS:
         mark = measured[RELEASES.index(release)]
-        found = findings(section, directive, release, release)
-        levels = {finding.level for finding in found if not misleads(finding)}
+        levels = {finding.level for finding in findings(section, directive, release, release) if not is_note(finding)}
         assert levels == ({LEVELS[mark]} if mark != "." else set()), f"{section}: {directive}"
 
 
-def misleads(finding: Finding) -> bool:
-    """A release said nothing, but the line does not do what it says."""
-    return "releases before" in finding.why or "1.4 takes" in finding.why or "before 1.6" in finding.why
+def is_note(finding: Finding) -> bool:
+    """Return whether a finding is about a line that a release accepts without a warning, but reads otherwise."""
+    return "releases before" in finding.why or "1.4 reads" in finding.why
 
 
-def test_the_table_is_what_the_script_makes_of_the_measurements():
+def test_the_table_is_the_one_that_the_script_writes():
     assert make_dialect_table.table() == Path(dialect_table.__file__).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("section", "measured", "other"), SHAPES, ids=[shape[2] for shape in SHAPES])
-def test_another_line_of_the_same_shape_has_the_same_verdict(section, measured, other):
-    assert judged(section, other) == (judged(section, measured)[0], [])
+def test_a_similar_line_has_the_same_verdict(section, measured, other):
+    assert verdict_on(section, other) == (verdict_on(section, measured)[0], [])
 
 
-def test_any_names_and_numbers_give_the_verdict_of_the_shape():
-    """All rows again, with other numbers, times and addresses, and other names for the table's own."""
+def test_names_and_numbers_do_not_change_a_verdict():
+    """Check all rows with other numbers, times, addresses and names."""
     changed = 0
     for section, _, measured, directive in ROWS:
         other = re.sub(r"\b(?<![.:/$-])([2-9]|[1-9][0-9]+)(?=(s|m|h|k)?( |$))", "777", directive)
         other = re.sub(r"\b(a1|b1|b2|u1|g1|s1|f1|userid|SRV|SID|JSESSIONID)\b", r"other_\1", other)
         other = re.sub(r"\b127\.0\.0\.1(:[0-9]+)?\b", r"10.1.2.3\1", other).replace("/run/t/", "/srv/other/")
         changed += other != directive
-        assert judged(section, other) == (measured, []), f"{section}: {other}"
+        assert verdict_on(section, other) == (measured, []), f"{section}: {other}"
     assert changed > 400
 
 
@@ -185,12 +184,12 @@ def test_any_names_and_numbers_give_the_verdict_of_the_shape():
     ],
 )
 def test_a_line_names_the_first_release_that_rejects_it(section, line, first_rejected):
-    found = findings(section, line, "1.4", "3.4")
-    assert [finding.first_rejected for finding in found] == ([] if first_rejected is None else [first_rejected])
+    releases = [finding.first_rejected for finding in findings(section, line, "1.4", "3.4")]
+    assert releases == ([] if first_rejected is None else [first_rejected])
 
 
 @pytest.mark.parametrize(
-    ("line", "level", "first_rejected", "said"),
+    ("line", "level", "first_rejected", "why"),
     [
         ("server a 10.0.0.1:80 weight 3 check send-proxy pool-max-conn 5", "error", "1.4", "'send-proxy' of 'server'"),
         ("http-request set-header A b", "error", "1.4", "accepted from 1.5 on"),
@@ -204,8 +203,8 @@ def test_a_line_names_the_first_release_that_rejects_it(section, line, first_rej
         ("server a 10.0.0.1:80 check inter 1 fastinter 2s", "warning", "", "below 100 without a unit, 'inter 1'"),
         ("option redispatch 1", "warning", "", "releases before 1.6 ignore"),
         ("hash-type consistent djb2", "warning", "", "releases before 1.5 ignore"),
-        ("acl a hdr(host),lower -m str a", "warning", "", "1.4 takes '-m' for a pattern"),
-        ('acl a path "/x y"', "warning", "", "quotes are plain characters before 1.6"),
+        ("acl a hdr(host),lower -m str a", "warning", "", "1.4 reads '-m' as a pattern"),
+        ('acl a path "/x y"', "warning", "", "releases before 1.6 read quotes as plain characters"),
         ('acl a path "/x', "later", "1.6", "a quote that is not closed"),
         ("acl a/b path /x", "error", "1.4", "a name that is not of letters"),
         ("acl a path " + "/" * 2040, "error", "1.4", "more than 2047 bytes"),
@@ -214,10 +213,11 @@ def test_a_line_names_the_first_release_that_rejects_it(section, line, first_rej
         ("source [::1]:80", "error", "1.4", "an address that begins with '['"),
     ],
 )
-def test_a_finding_says_what_and_since_when(line, level, first_rejected, said):
-    found = [finding for finding in findings("listen", line, "1.4", "3.4") if said in finding.why]
-    assert [(finding.level, finding.first_rejected) for finding in found] == [(level, first_rejected)]
-    assert found[0].text == line
+def test_a_finding_has_a_reason_and_a_release(line, level, first_rejected, why):
+    matching = [finding for finding in findings("listen", line, "1.4", "3.4") if why in finding.why]
+    assert [(finding.level, finding.first_rejected, finding.text) for finding in matching] == [
+        (level, first_rejected, line)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_a_finding_says_what_and_since_when(line, level, first_rejected, said):
         ("server a 10.0.0.1:80 check inter 99ms fall 3", set()),
     ],
 )
-def test_limits_end_where_they_end(line, levels):
+def test_a_line_within_the_limits_has_no_finding(line, levels):
     assert {finding.level for finding in findings("listen", line, "1.6", "3.4")} == levels
 
 
@@ -252,9 +252,9 @@ def test_limits_end_where_they_end(line, levels):
         ("backend a from d\n", 1, "1.6", "later"),
     ],
 )
-def test_sections_have_rules_of_their_own(text, line, first_rejected, level):
-    found = [finding for finding in lint(text, "1.4") if finding.level in ("error", "later")]
-    assert [(finding.line, finding.first_rejected, finding.level) for finding in found] == [
+def test_rules_for_sections(text, line, first_rejected, level):
+    errors = [finding for finding in lint(text, "1.4") if finding.level in ("error", "later")]
+    assert [(finding.line, finding.first_rejected, finding.level) for finding in errors] == [
         (line, first_rejected, level)
     ]
 
@@ -266,25 +266,25 @@ def test_sections_have_rules_of_their_own(text, line, first_rejected, level):
         "userlist a\nbackend a\n",
     ],
 )
-def test_names_may_be_used_again_elsewhere(text):
+def test_a_name_may_be_used_again_in_another_place(text):
     assert lint(text, "1.4") == []
 
 
-def test_what_an_older_release_rejects_is_nothing_to_a_newer_dialect():
+def test_a_newer_dialect_ignores_what_older_releases_reject():
     text = "backend b from d\n http-request set-header A b\n server a [::1]:80 send-proxy\n"
     assert lint(text, "2.4") == []
     assert {finding.first_rejected for finding in lint("frontend f\n nosuch\n reqadd a\n", "2.6")} == {"", "2.6"}
 
 
-def test_until_ends_the_way():
+def test_until_limits_the_releases():
     assert [finding.level for finding in lint("frontend f\n reqadd a\n", "1.4", "1.9")] == []
     assert [finding.level for finding in lint("frontend f\n reqadd a\n", "1.4", "2.0")] == ["warning"]
     assert [finding.level for finding in lint("frontend f\n reqadd a\n", "1.4", "2.1")] == ["later"]
 
 
 @pytest.mark.parametrize(("dialect", "until"), [("1.3", "3.4"), ("1.4", "4.0"), ("3.0", "2.9")])
-def test_no_way_is_no_way(dialect, until):
-    with pytest.raises(ValueError, match="is no way through"):
+def test_an_unknown_range_of_releases_is_refused(dialect, until):
+    with pytest.raises(ValueError, match="is not a range of releases"):
         lint("", dialect, until)
 
 
@@ -301,22 +301,22 @@ def test_no_way_is_no_way(dialect, until):
         ("frontend a\n disabled\n", "\nlisten other", "later"),
     ],
 )
-def test_what_only_misses_a_companion_is_well_beside_it(without, companion, level):
+def test_a_line_that_depends_on_another_has_a_finding_only_without_it(without, companion, level):
     assert [finding.level for finding in lint(without, "1.4")] == [level]
     assert lint(f"{without} {companion}\n", "1.4") == []
 
 
 @pytest.mark.parametrize(
-    ("section", "line", "nearest"),
+    ("section", "line", "why"),
     [
-        ("listen", "frobnicate 5", "nor is anything like it"),
+        ("listen", "frobnicate 5", "no similar line was"),
         ("listen", "timeout frobnicate 5", "'timeout "),
         ("listen", "timeout connect soon", "'timeout connect'"),
         ("listen", "option httpchkk", "'option httpchk'"),
         ("listen", "http-request replace-header A b c", "rejected by 1.4, accepted from 1.5 on"),
         ("listen", "no option tcpka", "without 'no'"),
-        ("listen", "server a 10.0.0.1:80 check ssl verify none", "'ssl verify none' behind 'server'"),
-        ("listen", "bind :443 ssl crt /x.pem", "'ssl crt /x.pem' behind 'bind'"),
+        ("listen", "server a 10.0.0.1:80 check ssl verify none", "'ssl verify none' after 'server'"),
+        ("listen", "bind :443 ssl crt /x.pem", "'ssl crt /x.pem' after 'bind'"),
         ("listen", "bind abns@x", "an address that begins with 'abns@'"),
         ("listen", "acl a ssl_fc", "acl keyword 'ssl_fc'"),
         ("listen", "use_backend b if { ssl_fc }", "acl keyword 'ssl_fc'"),
@@ -324,83 +324,83 @@ def test_what_only_misses_a_companion_is_well_beside_it(without, companion, leve
         ("listen", "acl a path -n x", "'acl -n'"),
         ("listen", "acl a path -m beg -n x", "'acl -n'"),
         ("listen", "http-request set-header A %[ssl_fc]", "acl keyword 'ssl_fc'"),
-        ("listen", "mode http if x", "'if x' behind 'mode http'"),
+        ("listen", "mode http if x", "'if x' after 'mode http'"),
         ("backend", "capture cookie A len 3", "in frontend sections"),
         ("defaults", "acl a path /x", "in backend and frontend sections"),
         ("defaults", "server a 10.0.0.1:80", "in backend sections"),
         ("defaults", "default-server fastinter 5s", "on a 'server' line"),
-        ("global", "lua-load /x", "nor is anything like it"),
-        ("backend", "log 127.0.0.1 len 800 local0", "not in the table"),
+        ("global", "lua-load /x", "no similar line was"),
+        ("backend", "log 127.0.0.1 len 800 local0", "was not measured"),
     ],
 )
-def test_what_the_table_does_not_know_is_said_to_be_unknown(section, line, nearest):
-    told = [finding for finding in findings(section, line, "1.4", "3.4") if finding.level == "unknown"]
-    assert len(told) == 1
-    assert nearest in told[0].why
+def test_a_line_that_was_not_measured_is_unknown(section, line, why):
+    unknown = [finding for finding in findings(section, line, "1.4", "3.4") if finding.level == "unknown"]
+    assert len(unknown) == 1
+    assert why in unknown[0].why
 
 
-def test_handing_over_listeners_came_with_1_8():
+def test_expose_fd_listeners_came_with_1_8():
     line = "stats socket /run/t/s.sock mode 600 level admin expose-fd listeners"
     assert [finding.first_rejected for finding in findings("global", line, "1.7", "3.4")] == ["1.7"]
     assert findings("global", line, "1.8", "3.4") == []
 
 
 def test_a_misspelled_directive_is_unknown():
-    """Every directive of the table whose first word is its own, with a letter too many."""
-    asked = 0
+    """Check every directive of the table with a letter added to its first word."""
+    checked = 0
     for section, _, _, directive in ROWS:
         if section not in ("bind", "server"):
-            asked += 1
+            checked += 1
             first, _, rest = directive.partition(" ")
             levels = {finding.level for finding in findings(section, f"{first}q {rest}", "1.4", "3.4")}
             assert "unknown" in levels, f"{section}: {directive}"
-    assert asked > 800
+    assert checked > 800
 
 
-def test_no_word_of_a_directive_is_passed_over():
-    """Whatever is put behind any directive of the table does not go by in silence, but where a word may stand."""
+def test_a_word_after_a_directive_has_a_finding():
+    """Check every directive of the table with a word added, but those that may end in any word."""
     open_ended = ("acl ", "description ", "log-send-hostname", "option httpchk", "stats show-desc ")
-    asked = 0
+    checked = 0
     for section, _, _, directive in ROWS:
         if not re.search(" (if|unless) ", directive) and not directive.startswith(open_ended):
-            asked += 1
+            checked += 1
             assert findings(section, f"{directive} frobnicate", "1.4", "3.4"), f"{section}: {directive}"
-    assert asked > 800
+    assert checked > 800
 
 
-def test_sections_without_a_table_are_said_to_be_unknown():
-    found = lint("resolvers r\n nameserver a 10.0.0.1:53\n hold valid 10s\n", "3.0")
-    assert [(finding.line, finding.level) for finding in found] == [(1, "unknown")]
-    assert "its 2 are not judged" in found[0].why
+def test_a_section_that_was_not_measured_is_unknown():
+    (finding,) = lint("resolvers r\n nameserver a 10.0.0.1:53\n hold valid 10s\n", "3.0")
+    assert (finding.line, finding.level) == (1, "unknown")
+    assert "2 lines are not checked" in finding.why
 
 
 @pytest.mark.parametrize("fields", [fields for fields, _, _ in EFFECTS], ids=str)
-def test_what_the_renderer_writes_is_clean_from_1_4_to_the_newest(fields):
+def test_a_rendered_service_has_no_findings(fields):
     assert lint(text_of(compiled(fields)), "1.4") == []
 
 
 @pytest.mark.parametrize("fields", [{}, {"check": {"type": "http"}}, {"stick": "source"}, {"balance": "rdp-cookie(x)"}])
-def test_what_the_renderer_writes_of_a_tcp_service_is_clean(fields):
+def test_a_rendered_tcp_service_has_no_findings(fields):
     assert lint(text_of(compiled({**fields, "mode": "tcp"})), "1.4") == []
 
 
 @pytest.mark.parametrize("variables", [{"mesh_state": "maint"}, {"mesh_backup": True}, {"mesh_weight": 0}])
-def test_what_the_renderer_writes_of_a_backend_is_clean(variables):
+def test_a_rendered_backend_has_no_findings(variables):
     assert lint(text_of(compiled({}, {"app1": variables})), "1.4") == []
 
 
-def test_every_two_values_of_two_fields_render_to_a_clean_configuration(capsys):
+def test_no_two_values_of_two_fields_render_to_a_finding(capsys):
     texts = dict(every_service.configurations())
-    found = [(name, finding) for name, text in texts.items() for finding in lint(text, "1.4")]
+    all_findings = [(name, finding) for name, text in texts.items() for finding in lint(text, "1.4")]
     with capsys.disabled():
         lines = sum(text.count("\n") for text in texts.values())
-        print(f"\n{len(texts)} configurations, {lines} lines: {len(found)} findings from 1.4 to {DIALECTS[-1]}")
-    assert found == []
+        print(f"\n{len(texts)} configurations, {lines} lines: {len(all_findings)} findings from 1.4 to {DIALECTS[-1]}")
+    assert all_findings == []
     assert set(every_service.ANY_MODE) == set(SERVICE) - {"mode", "local_port", "consumers", "min_ready"}
 
 
 @pytest.mark.parametrize("inventory", ["inventory", "molecule/inventory"])
-def test_the_shipped_services_compile_to_clean_configurations(inventory):
+def test_the_shipped_services_render_without_findings(inventory):
     data = yaml.safe_load((ROOT / inventory / "group_vars/all/services.yml").read_text())
     consumers = {group for service in data["mesh_services"].values() for group in service["consumers"]}
     network = data["mesh_networks"][0].rsplit(".", 1)[0]

@@ -1,11 +1,11 @@
-"""What show stat says of servers."""
+"""Servers of `show stat`."""
 
 from __future__ import annotations
 
 from ansible.module_utils.hamesh.haproxy.status import not_up
 
 
-def test_servers_that_are_not_up_are_waited_for_unless_they_are_out_on_purpose_or_elsewhere():
+def test_a_server_that_is_down_is_awaited_unless_it_is_out_of_service_or_unknown():
     rows = [
         {"pool": "app", "server": f"app{at}", "status": status, "weight": weight}
         for at, (status, weight) in enumerate(

@@ -1,4 +1,4 @@
-"""Configuration text to sections, lines and words."""
+"""Parse a configuration into sections, lines and words, and compute its generation."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_line_is_split_as_haproxy_splits_it(line, words):
     assert split_words(line) == words
 
 
-def test_sections_know_their_lines():
+def test_a_section_has_its_lines():
     text = "# by hand\n\nglobal\n  daemon\n\nlisten web 127.0.0.1:80\n  balance source\n"
     sections = parse(text)
     assert [(s.kind, s.name, s.head.number) for s in sections] == [("global", "", 3), ("listen", "web", 6)]
@@ -43,7 +43,7 @@ def test_the_generation_is_the_last_word_of_the_global_description():
     assert generation("global\n daemon\n") == ""
 
 
-def test_a_text_is_named_once_and_for_all_by_what_else_it_says():
+def test_a_generation_depends_on_all_of_the_text_but_itself():
     text, own = name_text("global\n    description hamesh mine\nlisten x\n    description mine\n")
     assert text == f"global\n    description hamesh {own}\nlisten x\n    description mine\n"
     assert (len(own), generation(text), name_text(text)) == (12, own, (text, own))
@@ -58,10 +58,10 @@ def test_a_text_is_named_once_and_for_all_by_what_else_it_says():
         pytest.param(lambda text: text[: text.index("listen")], id="cut between sections"),
         pytest.param(lambda text: f"{text}\n", id="one byte more"),
         pytest.param(lambda text: text.replace("a comment", "another"), id="a comment"),
-        pytest.param(lambda text: text.replace("a comment", "a \udcff"), id="a byte that is no text"),
+        pytest.param(lambda text: text.replace("a comment", "a \udcff"), id="a byte that is not UTF-8"),
     ],
 )
-def test_a_text_that_was_changed_no_longer_has_its_own_name(change):
+def test_a_changed_text_has_another_generation_than_it_names(change):
     text, own = name_text("# a comment\nglobal\n description hamesh x\nlisten a\n server b 10.0.0.1:8080\n")
     assert generation(change(text)) == own != name_text(change(text))[1]
 
@@ -74,10 +74,10 @@ def test_a_text_that_was_changed_no_longer_has_its_own_name(change):
         "global\n    description\n",
         "global\n    # description x\n",
         "listen a\n    description x\n",
-        'global\n    description "a"b\n',  # its name does not stand there literally
+        'global\n    description "a"b\n',  # the words are not literally in the text
     ],
 )
-def test_a_text_without_a_description_has_no_name(text):
+def test_a_text_without_a_description_has_no_generation(text):
     assert name_text(text) == (text, "")
 
 
@@ -107,12 +107,12 @@ def test_a_bind_line_names_its_addresses(line, expected):
     assert [str(bind) for bind in binds(parse(f"listen x\n  {line}\n"))] == expected
 
 
-def test_the_address_on_an_old_listen_line_counts():
+def test_an_address_on_a_listen_line_is_a_bind():
     assert [str(bind) for bind in binds(parse("listen x 127.0.0.1:80\n"))] == ["127.0.0.1:80"]
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "clash"),
+    ("first", "second", "duplicate"),
     [
         ("127.0.0.1:80", "127.0.0.1:80", True),
         ("127.0.0.1:80", "*:80", True),
@@ -121,5 +121,5 @@ def test_the_address_on_an_old_listen_line_counts():
         ("127.0.0.1:80", "127.0.0.1:81", False),
     ],
 )
-def test_two_binds_of_one_address_are_found(one, other, clash):
-    assert bool(duplicate_binds(parse(f"listen a\n bind {one}\nlisten b\n bind {other}\n"))) is clash
+def test_two_binds_of_one_address_are_duplicates(first, second, duplicate):
+    assert bool(duplicate_binds(parse(f"listen a\n bind {first}\nlisten b\n bind {second}\n"))) is duplicate

@@ -1,33 +1,35 @@
-"""A reload that becomes a restart is a warning. The rest of a transaction needs a host: tests/lab."""
+"""A reload that becomes a restart is a warning. The other steps of a change need a host: tests/lab."""
 
 from __future__ import annotations
 
 import pytest
 from ansible.module_utils.hamesh.haproxy.configuration import Configuration
 from ansible.module_utils.hamesh.host import apply as transaction
-from ansible.module_utils.hamesh.host.apply import Outcome, Request, Snapshot, Transaction
+from ansible.module_utils.hamesh.host.apply import Change, Outcome
+from ansible.module_utils.hamesh.host.observe import Observed, Request, Target
+from ansible.module_utils.hamesh.host.plan import Plan
 from ansible.module_utils.hamesh.host.programs import Finished
 
-WHY = "it was started with at most 9000 open files, and its unit gives 16384 now"
-WARNING = f"haproxy.service was restarted, not reloaded: {WHY}; connections were refused meanwhile"
+WHY = "the process was started with LimitNOFILE=9000, but the unit has LimitNOFILE=16384"
+WARNING = f"haproxy.service was restarted, not reloaded: {WHY}; connections were refused during the restart"
 
 
 class Unit:
-    """A unit that does all it is told, and keeps a list of it."""
+    """A unit that records the verbs that it gets."""
 
     def __init__(self, state):
-        self.state, self.acts = state, []
+        self.state, self.verbs = state, []
 
     def properties(self, *names):
         return {"ActiveState": self.state}
 
     def act(self, verb):
-        self.acts.append(verb)
+        self.verbs.append(verb)
         return Finished(0, "")
 
 
 @pytest.mark.parametrize(
-    ("verb", "reason", "state", "acts", "method", "warnings"),
+    ("verb", "reason", "state", "verbs", "method", "warnings"),
     [
         ("reload", "", "active", ["reload"], "master-worker", []),
         ("reload", WHY, "active", ["restart"], "restart", [WARNING]),
@@ -37,14 +39,16 @@ class Unit:
     ],
 )
 def test_a_reload_that_becomes_a_restart_is_a_warning(
-    tmp_path, monkeypatch, verb, reason, state, acts, method, warnings
+    tmp_path, monkeypatch, verb, reason, state, verbs, method, warnings
 ):
     path = str(tmp_path / "haproxy.cfg")
     request = Request(None, None, path, f"{path}/haproxy", "haproxy.service", None, [], 1800, 5.0)
     monkeypatch.setattr(transaction, "restart_reason", lambda unit: reason)
-    monkeypatch.setattr(transaction, "find_way", lambda *how: "master-worker")
-    monkeypatch.setattr(transaction, "problems", lambda *how: [])
-    one = Transaction(request, Outcome(), dry_run=False)
-    one.unit = Unit(state)
-    one._act(verb, Configuration(""), Snapshot(None, state, "", 17, {}, {}), going_back=True)
-    assert (one.unit.acts, one.outcome.method, one.outcome.warnings) == (acts, method, warnings)
+    monkeypatch.setattr(transaction, "reload_method", lambda *arguments: "master-worker")
+    monkeypatch.setattr(transaction, "problems", lambda *arguments: [])
+    target, text = Target(request), Configuration("")
+    target.unit = Unit(state)
+    observed = Observed(target.path, text, unit={"ActiveState": state}, info={"Pid": "17"})
+    change = Change(request, target, observed, Plan(text), Outcome())
+    change._act_and_verify(verb, text, rolling_back=True)
+    assert (target.unit.verbs, change.outcome.method, change.outcome.warnings) == (verbs, method, warnings)

@@ -1,4 +1,4 @@
-"""What a HAProxy prints about a configuration is read, whatever its release and its exit code."""
+"""The output of `haproxy -c` is parsed, whatever the release and the exit code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CONFIGURATION = "global\n  daemon\nlisten a\n  bind 127.0.0.1:9\n  bogus\n"
 
 @pytest.fixture
 def binary(tmp_path):
-    """A program that prints what some HAProxy printed once; the real ones are asked on the lab."""
+    """Return a function that writes a program with recorded output of HAProxy; tests/lab uses real binaries."""
 
     def make(output, code):
         path = tmp_path / "haproxy"
@@ -44,7 +44,7 @@ def binary(tmp_path):
             5,
             "unknown keyword 'bogus' in 'listen' section",
         ),
-        ("Segmentation fault", 139, 0, "ends with code 139: Segmentation fault"),
+        ("Segmentation fault", 139, 0, "exited with code 139: Segmentation fault"),
     ],
 )
 def test_an_alert_is_an_error_with_its_line(binary, output, code, line, why):
@@ -56,14 +56,14 @@ def test_an_alert_is_an_error_with_its_line(binary, output, code, line, why):
     assert verdict.version == "1.4.25"
 
 
-def test_a_warning_is_no_error(binary):
+def test_a_warning_is_not_an_error(binary):
     output = "[WARNING]  (12) : config : parsing [FILE:5] : 'bogus' is deprecated\nConfiguration file is valid"
     verdict = check_text(CONFIGURATION, binary(output, 0))
     assert verdict.errors == []
     assert verdict.warnings == ["line 5: 'bogus' is deprecated"]
 
 
-def test_what_haproxy_does_not_mind_is_an_error_all_the_same(binary):
+def test_an_address_that_is_bound_twice_is_an_error_though_haproxy_accepts_it(binary):
     twice = "global\n daemon\nlisten a\n bind 127.0.0.1:9\nlisten b\n bind *:9\n"
     verdict = check_text(twice, binary("Configuration file is valid", 0))
     assert [(error["line"], error["why"]) for error in verdict.errors] == [
@@ -71,30 +71,30 @@ def test_what_haproxy_does_not_mind_is_an_error_all_the_same(binary):
     ]
 
 
-def test_a_missing_binary_is_said(tmp_path):
+def test_a_missing_binary_is_an_error(tmp_path):
     verdict = check_text(CONFIGURATION, str(tmp_path / "none"))
     assert verdict.version == ""
     assert "cannot be run: No such file or directory" in verdict.errors[0]["why"]
 
 
-def test_a_binary_that_hangs_is_ended(tmp_path):
+def test_a_binary_that_hangs_is_killed(tmp_path):
     hanging = tmp_path / "haproxy"
     hanging.write_text('#!/bin/sh\n[ "$1" = -v ] && { echo "HAProxy version 9.9"; exit; }\nexec sleep 60\n')
     hanging.chmod(0o755)
     verdict = check_file("/dev/null", CONFIGURATION, str(hanging), timeout=0.5)
-    assert "did not end within 0.5 s" in verdict.errors[0]["why"]
+    assert "timed out after 0.5 s" in verdict.errors[0]["why"]
 
 
 @pytest.mark.parametrize("text", ["", "\n# nothing\n", "bogus\n"])
-def test_a_text_without_a_section_is_no_configuration(binary, text):
-    assert "no section" in check_text(text, binary("Configuration file is valid", 0)).errors[0]["why"]
+def test_a_text_without_a_section_is_an_error(binary, text):
+    assert "has no section" in check_text(text, binary("Configuration file is valid", 0)).errors[0]["why"]
 
 
-def test_a_dialect_brings_out_what_later_releases_reject(binary):
+def test_a_line_that_later_releases_reject_is_an_error_with_the_linters_findings(binary):
     old = "global\n  daemon\nlisten a\n  bind 127.0.0.1:9\n  reqadd X-A:\\ b\n  balance roundrobin\n"
-    fine = binary("Configuration file is valid", 0)
-    assert check_text(old, fine).errors == []
-    found = check_text(old, fine, findings=lint(old, "1.4")).errors
-    assert [(error["line"], error["text"], error["first_rejected"]) for error in found] == [
+    valid = binary("Configuration file is valid", 0)
+    assert check_text(old, valid).errors == []
+    errors = check_text(old, valid, findings=lint(old, "1.4")).errors
+    assert [(error["line"], error["text"], error["first_rejected"]) for error in errors] == [
         (5, "reqadd X-A:\\ b", "2.1")
     ]

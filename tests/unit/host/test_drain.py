@@ -1,4 +1,4 @@
-"""A backend is taken out and put back without a request lost, with no more than 1.4's socket does."""
+"""A backend is drained, put in maintenance and made ready again, with the commands of 1.4."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from ansible.module_utils.hamesh.host.drain import DrainError, Goal, Request, Se
 from process import HELP, starter
 
 PAIR = ("user1 10.0.0.1:80 weight 100 check inter 50ms", "user2 10.0.0.2:80 weight 100 check")
-ORDERS_OUT = ["set weight app/user1 0%", "disable server app/user1", "set weight app/user1 100%"]
-ORDERS_BACK = ["set weight app/user1 0%", "enable server app/user1", "set weight app/user1 100%"]
+COMMANDS_MAINT = ["set weight app/user1 0%", "disable server app/user1", "set weight app/user1 100%"]
+COMMANDS_READY = ["set weight app/user1 0%", "enable server app/user1", "set weight app/user1 100%"]
 
 
 @pytest.fixture(autouse=True)
-def quick(tmp_path, monkeypatch):
+def fast(tmp_path, monkeypatch):
     monkeypatch.setattr(lock, "RECORDS", tmp_path / "records")
     monkeypatch.setattr(drain, "POLL", 0.01)
 
 
 @pytest.fixture
 def sidecar(tmp_path):
-    """A process, and what changes its servers: sidecar(server lines) -> process, change(**options)."""
+    """Start a process: sidecar(server lines) -> process, change(**options), where change calls change_servers."""
 
     start = starter(tmp_path)
 
-    def run(*servers, **how):
-        process, configuration = start(*(servers or PAIR), **how)
+    def run(*servers, **options):
+        process, configuration = start(*(servers or PAIR), **options)
         (tmp_path / "haproxy.cfg").write_text(configuration.text)
 
-        def change(state=None, dry_run=False, backend=("user1",), wait=0.5, **given):
-            usual = {"pools": [], "weight": None, "force": False, "allow_shrink": [], "timeout": 5}
-            request = {**usual, "backend": backend, "state": state, "wait": wait, **given}
+        def change(state=None, dry_run=False, backend=("user1",), wait=0.5, **options):
+            defaults = {"pools": [], "weight": None, "force": False, "allow_shrink": [], "timeout": 5}
+            request = {**defaults, "backend": backend, "state": state, "wait": wait, **options}
             return change_servers(Request(path=str(tmp_path / "haproxy.cfg"), **request), dry_run)
 
         return process, change
@@ -48,7 +48,7 @@ def sidecar(tmp_path):
         ("MAINT", 100, "drain", None, Goal("MAINT", 100)),
         ("DRAIN", 100, "drain", None, Goal("DRAIN", 100)),
         ("UP", 30, "maint", None, Goal("MAINT", 30)),
-        ("UP", 0, "maint", None, Goal("MAINT", 100)),  # a drain that was killed
+        ("UP", 0, "maint", None, Goal("MAINT", 100)),  # after a killed drain
         ("MAINT", 0, "maint", None, Goal("MAINT", 0)),
         ("MAINT (via app/a)", 50, "maint", None, Goal("MAINT (via app/a)", 50)),
         ("UP", 100, "maint", "30", Goal("MAINT", 30)),
@@ -56,19 +56,19 @@ def sidecar(tmp_path):
         ("MAINT", 0, "ready", None, Goal("UP", 100)),
         ("MAINT", 100, "ready", "0", Goal("UP", 0)),
         ("DRAIN", 0, "ready", None, Goal("UP", 100)),
-        ("DRAIN", 0, "ready", "0", Goal("DRAIN", 0)),  # what 1.5 calls a weight of zero
+        ("DRAIN", 0, "ready", "0", Goal("DRAIN", 0)),  # weight zero since 1.5
         ("UP", 30, "ready", None, Goal("UP", 30)),
         ("DOWN", 0, "ready", None, Goal("DOWN", 100)),
         ("UP", 100, None, "12%", Goal("UP", 12)),
         ("MAINT", 100, None, "0%", Goal("MAINT", 0)),
     ],
 )
-def test_what_becomes_of_a_server(status, weight, state, asked, goal):
+def test_the_goal_of_a_server(status, weight, state, asked, goal):
     assert plan(Server("app/a", status, weight, 100, {}), state, asked) == goal
 
 
 def members(*statuses):
-    """Servers s0, s1, … of pool app; a status with a minus has weight 0."""
+    """Return servers s0, s1, … of pool app; a status with a minus has weight 0."""
     return [
         {"pool": "app", "server": f"s{at}", "status": status.rstrip("-"), "weight": 0 if status.endswith("-") else 100}
         for at, status in enumerate(statuses)
@@ -88,7 +88,7 @@ def members(*statuses):
         (["UP", "MAINT"], 0.5, 0),
         (["UP", "no check"], 0.5, None),
         (["UP", "UP 2/3"], 0.5, None),
-        (["DOWN", "DOWN"], 0.5, None),  # it costs nothing more
+        (["DOWN", "DOWN"], 0.5, None),  # it takes no requests anyway
         (["UP-", "DOWN"], 0.5, None),
         (["UP", "UP", "DOWN"], 0.5, 1),
         (["UP", "UP", "UP"], 0.5, None),
@@ -97,15 +97,15 @@ def members(*statuses):
         (["UP"] * 8 + ["DOWN"] * 92, 0.07, None),  # 0.07 * 100 is not quite 7
     ],
 )
-def test_a_pool_keeps_what_its_min_ready_asks(statuses, share, left):
+def test_a_pool_keeps_its_min_ready_up(statuses, share, left):
     goals = {"app/s0": Goal("MAINT", 100)}
-    found = shortages(members(*statuses), goals, {"app": share}, [])
-    assert [f"but {left} would be left without s0" in told for told in found] == ([] if left is None else [True])
+    messages = shortages(members(*statuses), goals, {"app": share}, [])
+    assert [f"and would have {left} without s0," in message for message in messages] == ([] if left is None else [True])
     assert shortages(members(*statuses), goals, {"app": share}, ["app"]) == []
     assert shortages(members(*statuses), {"app/s0": Goal("UP", 1)}, {"app": share}, []) == []
 
 
-def test_a_refusal_touches_nothing_and_says_all_that_is_wrong(sidecar):
+def test_a_refused_request_changes_nothing_and_has_all_reasons(sidecar):
     line = "server {} 10.0.0.1:80 weight 100 check"
     both = [line.format("user1"), line.format("user2")]
     process, change = sidecar(pools={"login": both, "profile": ["description min_ready 1", *both], "other": both})
@@ -113,136 +113,132 @@ def test_a_refusal_touches_nothing_and_says_all_that_is_wrong(sidecar):
     for dry_run in (False, True):
         with pytest.raises(DrainError) as raised:
             change("maint", dry_run, backend=("user1", "usr2"))
-        told = str(raised.value)
-        assert "Nothing was touched" in told
-        assert "there is no server usr2 in any pool of this sidecar; there is user2" in told.lower()
-        assert (
-            "pool login has 2 servers, 1 of them up, and its min_ready of 0.5 asks for 1, but 0 would be left " in told
-        )
-        assert "without user1; bring up user2, or name the pool in allow_shrink" in told
-        assert (
-            "pool profile has 2 servers, 2 of them up, and its min_ready of 1 asks for 2, but 1 would be left" in told
-        )
-        assert "other" not in told
-    assert process.orders == []
+        message = str(raised.value)
+        assert "Nothing was changed" in message
+        assert "there is no server usr2 in any pool of this sidecar; there is user2" in message.lower()
+        assert "pool login has 1 of 2 servers up and would have 0 without user1, but its min_ready of 0.5 " in message
+        assert "requires 1; bring up user2, or add the pool to allow_shrink" in message
+        assert "pool profile has 2 of 2 servers up and would have 1 without user1, but its min_ready of 1 " in message
+        assert "other" not in message
+    assert process.changes == []
     assert change("maint", allow_shrink=["login", "profile"]).changed is True
 
 
-def test_pools_narrow_the_change(sidecar):
+def test_pools_limit_the_change(sidecar):
     pair = [f"server {server}" for server in PAIR]
     process, change = sidecar(pools={"app": pair, "other": pair})
     change("maint", pools=["app"])
-    assert process.orders == ORDERS_OUT
+    assert process.changes == COMMANDS_MAINT
     with pytest.raises(DrainError, match="There is no pool othre in this sidecar; there is other"):
         change("maint", pools=["othre"])
 
 
-def test_maintenance_comes_after_the_drain_and_keeps_the_weight(sidecar):
+def test_maintenance_follows_the_drain_and_keeps_the_weight(sidecar):
     process, change = sidecar()
     process.servers["app/user1"]["sessions"] = [2, 2, 1, 0]
     outcome = change("maint")
-    assert process.orders == ORDERS_OUT
-    drained = process.commands[process.commands.index(ORDERS_OUT[0]) : process.commands.index(ORDERS_OUT[1])]
-    assert drained.count("show stat") == 3  # the first look was before any order
+    assert process.changes == COMMANDS_MAINT
+    drained = process.commands[process.commands.index(COMMANDS_MAINT[0]) : process.commands.index(COMMANDS_MAINT[1])]
+    assert drained.count("show stat") == 3  # the first was before any change
     assert (outcome.before[0]["status"], outcome.before[0]["weight"]) == ("UP", 100)
     assert (outcome.after[0]["status"], outcome.after[0]["weight"]) == ("MAINT", 100)
     assert outcome.diff == {"before": "app/user1 UP weight 100\n", "after": "app/user1 MAINT weight 100\n"}
 
 
-def test_a_session_that_slipped_in_before_maintenance_is_waited_for(sidecar):
+def test_a_session_that_begins_right_before_maintenance_is_waited_for(sidecar):
     process, change = sidecar()
     process.events["disable server app/user1"] = lambda process: process.servers["app/user1"].update(sessions=[1])
     with pytest.raises(DrainError, match=r"still has sessions after 0.5 s \(open 1, queued 0\); it is in maintenance"):
         change("maint")
-    assert process.orders == ORDERS_OUT
+    assert process.changes == COMMANDS_MAINT
     process.servers["app/user1"]["sessions"] = [1, 1, 0]
     assert change("maint").changed is False
 
 
 @pytest.mark.parametrize("state", ["drain", "maint"])
-def test_sessions_that_never_end_fail_and_are_told(sidecar, state):
+def test_sessions_that_do_not_end_are_an_error(sidecar, state):
     process, change = sidecar()
     process.servers["app/user1"]["sessions"] = [3]
     with pytest.raises(
         DrainError, match=r"Server app/user1 still has sessions after 0.5 s \(open 3, queued 0\); it is at weight 0"
     ) as raised:
         change(state, force=state == "drain")
-    assert process.orders == ORDERS_OUT[:1]
+    assert process.changes == COMMANDS_MAINT[:1]
     assert raised.value.outcome.changed is True
     assert raised.value.outcome.after[0]["weight"] == 0
 
 
-def test_force_goes_on_with_the_sessions_that_are_left(sidecar):
+def test_force_continues_with_open_sessions(sidecar):
     process, change = sidecar()
     process.servers["app/user1"]["sessions"] = [3]
     outcome = change("maint", force=True)
-    assert process.orders == ORDERS_OUT
+    assert process.changes == COMMANDS_MAINT
     assert "still has sessions" in outcome.warnings[0]
 
 
-def test_without_a_wait_it_is_set_and_that_is_all(sidecar):
+def test_without_a_wait_the_weight_is_set(sidecar):
     process, change = sidecar()
     process.servers["app/user1"]["sessions"] = [3]
     change("drain", wait=0)
-    assert process.orders == ORDERS_OUT[:1]
+    assert process.changes == COMMANDS_MAINT[:1]
 
 
-def test_it_comes_back_at_its_weight_when_a_check_has_passed(sidecar):
+def test_a_server_gets_its_weight_after_a_check_has_passed(sidecar):
     process, change = sidecar(checks=4)
     process.servers["app/user1"].update(maint=True, weight=30)
-    seen = []
-    process.events["set weight app/user1 30"] = lambda process: seen.append(process.servers["app/user1"]["checks"])
+    checks = []
+    process.events["set weight app/user1 30"] = lambda process: checks.append(process.servers["app/user1"]["checks"])
     change("ready")
-    assert process.orders == [*ORDERS_BACK[:2], "set weight app/user1 30"]
-    assert seen == [0]
+    assert process.changes == [*COMMANDS_READY[:2], "set weight app/user1 30"]
+    assert checks == [0]
     assert process.servers["app/user1"]["weight"] == 30
 
 
 @pytest.mark.parametrize(("more", "later"), [(" inter 150ms fall 1", False), (" inter 150ms", True)])
-def test_where_a_status_says_nothing_two_checks_are_waited_for(sidecar, more, later):
+def test_where_the_status_does_not_show_checks_it_waits_for_two(sidecar, more, later):
     process, change = sidecar("user1 10.0.0.1:80 weight 100 check" + more, PAIR[1], checks=0, later=later)
     process.servers["app/user1"]["maint"] = True
-    told = []
-    for order in ORDERS_BACK[1:]:
-        process.events[order] = lambda process: told.append(time.monotonic())
+    times = []
+    for command in COMMANDS_READY[1:]:
+        process.events[command] = lambda process: times.append(time.monotonic())
     change("ready")
-    assert told[1] - told[0] >= 0.3
+    assert times[1] - times[0] >= 0.3
 
 
 @pytest.mark.parametrize(
-    ("found", "orders"),
+    ("server", "commands"),
     [
-        ({"maint": True, "down": True}, ORDERS_BACK),
-        ({"weight": 0, "down": True}, ORDERS_BACK[2:]),
-        ({"maint": True, "checks": 99}, ORDERS_BACK),
+        ({"maint": True, "down": True}, COMMANDS_READY),
+        ({"weight": 0, "down": True}, COMMANDS_READY[2:]),
+        ({"maint": True, "checks": 99}, COMMANDS_READY),
     ],
 )
-def test_a_backend_that_does_not_come_up_is_told_and_has_its_weight_again(sidecar, found, orders):
-    process, change = sidecar(checks=2 if found.get("down") else 10**6)
-    process.servers["app/user1"].update(found)
+def test_a_backend_that_does_not_come_up_is_an_error_and_has_its_weight(sidecar, server, commands):
+    process, change = sidecar(checks=2 if server.get("down") else 10**6)
+    process.servers["app/user1"].update(server)
     with pytest.raises(DrainError, match=r"Server app/user1 is (DOWN|UP 1/3) after 0.5 s \(last check L7OK\)"):
         change("ready")
-    assert process.orders == orders
+    assert process.changes == commands
     assert process.servers["app/user1"]["weight"] == 100
 
 
-def test_a_drain_that_was_killed_is_no_weight_to_come_back_at(sidecar):
+def test_a_weight_of_zero_from_a_killed_drain_is_not_restored(sidecar):
     process, change = sidecar()
     process.servers["app/user1"]["weight"] = 0
     change("maint")
-    assert process.orders == ORDERS_OUT[1:]
+    assert process.changes == COMMANDS_MAINT[1:]
     process.servers["app/user1"]["weight"] = 0
     process.commands.clear()
     change("ready")
-    assert process.orders == ORDERS_BACK[1:]
+    assert process.changes == COMMANDS_READY[1:]
 
 
-def test_a_drain_by_a_word_of_later_releases_is_ended(sidecar):
+def test_the_drain_state_of_later_releases_is_ended(sidecar):
     process, change = sidecar(later=True)
     process.servers["app/user1"]["drain"] = True
     assert change("drain").changed is False
     change("ready")
-    assert process.orders == ORDERS_BACK
+    assert process.changes == COMMANDS_READY
 
 
 @pytest.mark.parametrize("state", ["drain", "maint", "ready"])
@@ -251,102 +247,102 @@ def test_a_second_run_changes_nothing_and_check_mode_never_does(sidecar, state, 
     process, change = sidecar(later=later)
     process.servers["app/user1"]["maint"] = state == "ready"
     planned = change(state, dry_run=True)
-    assert (planned.changed, process.orders) == (True, [])
+    assert (planned.changed, process.changes) == (True, [])
     done = change(state)
     assert done.changed is True
     assert planned.diff == done.diff
-    orders = list(process.orders)
+    commands = list(process.changes)
     for dry_run in (True, False):
         again = change(state, dry_run=dry_run)
         assert (again.changed, again.before) == (False, again.after)
-    assert process.orders == orders
+    assert process.changes == commands
 
 
-def test_a_backend_in_maintenance_stays_there_when_it_is_to_drain(sidecar):
+def test_a_backend_in_maintenance_stays_in_maintenance_with_state_drain(sidecar):
     process, change = sidecar()
     process.servers["app/user1"]["maint"] = True
     assert change("drain").changed is False
-    assert process.orders == []
+    assert process.changes == []
 
 
 @pytest.mark.parametrize(
-    ("weight", "order", "now"),
+    ("weight", "value", "expected"),
     [("30", "30", 30), ("10%", "10", 10), ("0", "0%", 0), ("100", None, 100), ("256", "256", 256), ("100%", None, 100)],
 )
-def test_a_weight_is_set_where_it_is_another(sidecar, weight, order, now):
+def test_a_weight_is_set_if_it_differs(sidecar, weight, value, expected):
     process, change = sidecar()
-    assert change(weight=weight).changed is bool(order)
-    assert process.orders == ([f"set weight app/user1 {order}"] if order else [])
-    assert process.servers["app/user1"]["weight"] == now
+    assert change(weight=weight).changed is bool(value)
+    assert process.changes == ([f"set weight app/user1 {value}"] if value else [])
+    assert process.servers["app/user1"]["weight"] == expected
 
 
 @pytest.mark.parametrize("weight", ["257", "101%", "-1", "1.5", "", "abc", "9999"])
-def test_what_is_no_weight_is_refused(sidecar, weight):
+def test_an_invalid_weight_is_refused(sidecar, weight):
     process, change = sidecar()
-    with pytest.raises(DrainError, match="is not allowed; give 0 to 256, or 0% to 100%"):
+    with pytest.raises(DrainError, match="is not allowed; use 0 to 256, or 0% to 100%"):
         change(weight=weight)
     assert process.commands == []
 
 
-def test_a_weight_of_zero_is_a_drain_and_refused_like_one(sidecar):
+def test_a_weight_of_zero_is_refused_like_a_drain(sidecar):
     process, change = sidecar()
     process.servers["app/user2"]["down"] = True
     with pytest.raises(DrainError, match="bring up user2"):
         change(weight="0%")
-    assert process.orders == []
+    assert process.changes == []
 
 
-def test_a_static_algorithm_is_drained_but_not_weighed(sidecar):
+def test_a_static_algorithm_takes_only_0_and_100_percent(sidecar):
     process, change = sidecar(static=True)
     change("maint")
-    assert process.orders == ORDERS_OUT
+    assert process.changes == COMMANDS_MAINT
     change("ready")
     assert process.servers["app/user1"]["weight"] == 100
     with pytest.raises(
-        DrainError, match="'set weight app/user1 30' is refused: that pool's balance algorithm is static"
+        DrainError, match="HAProxy rejected 'set weight app/user1 30': the pool's balance algorithm is static"
     ):
         change(weight="30")
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "message"),
     [
-        (HELP, "HAProxy does not do 'set weight app/user1 0%'"),
-        ("No such server.\n", "HAProxy answers 'set weight app/user1 0%' with 'No such server.'"),
+        (HELP, "HAProxy rejected 'set weight app/user1 0%'"),
+        ("No such server.\n", "HAProxy answered 'set weight app/user1 0%' with 'No such server.'"),
     ],
 )
-def test_an_answer_that_is_not_silence_is_an_error(sidecar, answer, told, monkeypatch):
+def test_an_answer_to_a_change_is_an_error(sidecar, answer, message, monkeypatch):
     process, change = sidecar()
-    usual = process._answer
-    monkeypatch.setattr(process, "_answer", lambda command: answer if "set weight" in command else usual(command))
-    with pytest.raises(DrainError, match=told):
+    original = process._answer
+    monkeypatch.setattr(process, "_answer", lambda command: answer if "set weight" in command else original(command))
+    with pytest.raises(DrainError, match=message):
         change("maint")
-    assert process.orders == ORDERS_OUT[:1]
+    assert process.changes == COMMANDS_MAINT[:1]
 
 
-def test_an_order_that_had_no_effect_is_seen(sidecar):
+def test_a_command_without_effect_is_an_error(sidecar):
     process, change = sidecar()
     process.events["set weight app/user1 100%"] = lambda process: process.servers["app/user1"].update(maint=False)
     with pytest.raises(DrainError, match="Server app/user1 is UP with weight 100, not MAINT with 100"):
         change("maint")
 
 
-def test_a_process_that_is_replaced_midway_is_an_error(sidecar):
+def test_a_process_that_is_replaced_during_the_change_is_an_error(sidecar):
     process, change = sidecar()
     process.servers["app/user1"]["sessions"] = [1]
     process.events["set weight app/user1 0%"] = lambda process: setattr(process, "pid", 2)
-    with pytest.raises(DrainError, match=r"Another HAProxy \(pid 2\) took the place of .* \(pid 1\).* run this again"):
+    with pytest.raises(DrainError, match=r"HAProxy was reloaded or restarted .* \(pid 1, now 2\).* run this again"):
         change("maint")
 
 
-def test_a_process_that_goes_away_midway_is_an_error(sidecar):
+def test_a_process_that_stops_during_the_change_is_an_error(sidecar):
     process, change = sidecar()
     process.events["set weight app/user1 0%"] = lambda process: process.stop()
-    with pytest.raises(DrainError, match=r"There is no stats socket at .* Some of it had been set; run this again"):
+    with pytest.raises(DrainError, match=r"No stats socket at .* The change is partly done; run this again"):
         change("maint")
 
 
-def test_a_file_without_a_socket_and_none_at_all_are_told(sidecar, tmp_path):
+def test_a_file_without_a_socket_and_a_missing_file_are_errors(sidecar, tmp_path):
     _, change = sidecar()
     (tmp_path / "haproxy.cfg").write_text("global\n")
     with pytest.raises(DrainError, match="has no 'stats socket /path' in its global section"):
@@ -358,11 +354,11 @@ def test_a_file_without_a_socket_and_none_at_all_are_told(sidecar, tmp_path):
 
 def test_one_run_at_a_time(sidecar):
     _, change = sidecar()
-    with lock.exclusive(1), pytest.raises(DrainError, match="Another run holds"):
+    with lock.hold_lock(1), pytest.raises(DrainError, match="Another run holds"):
         change("maint", timeout=0)
 
 
-def test_a_weight_of_zero_in_the_file_is_the_inventorys(sidecar):
+def test_a_weight_of_zero_in_the_file_stays_zero(sidecar):
     _, change = sidecar("user1 10.0.0.1:80 weight 0 check", PAIR[1])
     outcome = change("ready")
     assert outcome.changed is False

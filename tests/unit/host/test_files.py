@@ -1,4 +1,4 @@
-"""A file is replaced whole, and for good: what is written is on the disk before it is in place."""
+"""A file is replaced atomically and durably: its content is synced before it is renamed."""
 
 from __future__ import annotations
 
@@ -7,56 +7,56 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.hamesh.host import files
-from ansible.module_utils.hamesh.host.files import write_whole
-from ansible.module_utils.hamesh.host.generations import FOUND, History
+from ansible.module_utils.hamesh.host.files import write_atomically
+from ansible.module_utils.hamesh.host.generations import FOUND, Generations
 
 
 @pytest.fixture
 def events(monkeypatch):
-    """What is synced, renamed and linked, in order: a power cut may come between any two."""
-    seen = []
+    """The syncs, renames and links, in order: a power cut may come between any two."""
+    events = []
 
-    def watch(name, tell):
+    def record(name, describe):
         real = getattr(os, name)
 
-        def watched(*arguments, **named):
+        def recorded(*arguments, **named):
             result = real(*arguments, **named)
-            seen.append((name, tell(*arguments)))
+            events.append((name, describe(*arguments)))
             return result
 
-        monkeypatch.setattr(os, name, watched)
+        monkeypatch.setattr(os, name, recorded)
 
-    def where(descriptor):
+    def file_name(descriptor):
         return Path(f"/proc/self/fd/{descriptor}").readlink().name
 
-    def last(*paths):
+    def target_name(*paths):
         return Path(paths[-1]).name
 
-    watch("fsync", where)
+    record("fsync", file_name)
     for name in ("rename", "replace", "link"):
-        watch(name, last)
-    return seen
+        record(name, target_name)
+    return events
 
 
 def test_content_is_synced_before_the_rename_and_the_directory_after_it(tmp_path, events):
-    write_whole(tmp_path / "file", "new")
+    write_atomically(tmp_path / "file", "new")
     assert events == [("fsync", ".file.staged"), ("replace", "file"), ("fsync", tmp_path.name)]
 
 
-def test_what_is_set_aside_is_on_the_disk_before_its_place_is_taken(tmp_path, events):
+def test_a_backup_is_on_the_disk_before_the_file_is_replaced(tmp_path, events):
     path = tmp_path / "file"
-    write_whole(path, "old")
+    write_atomically(path, "old")
     events.clear()
-    history = History(path)
-    history.set_aside("a")
+    generations = Generations(path)
+    generations.back_up("a")
     assert events == [("fsync", tmp_path.name), ("link", "00001-a.found"), ("fsync", "file.generations")]
-    write_whole(path, "new")
+    write_atomically(path, "new")
     events.clear()
-    history.put_back(history.entries(FOUND)[0])
+    generations.restore(generations.entries(FOUND)[0])
     assert events == [("replace", "file"), ("fsync", "file.generations"), ("fsync", tmp_path.name)]
 
 
-def test_a_file_that_cannot_be_written_leaves_the_old_one_and_no_trace(tmp_path, monkeypatch):
+def test_a_failed_write_keeps_the_old_file_and_leaves_no_other(tmp_path, monkeypatch):
     path = tmp_path / "file"
     path.write_text("old")
 
@@ -64,24 +64,24 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one_and_no_trace(tmp_path,
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(files.os, "fsync", full)
-    with pytest.raises(OSError, match="No space left") as told:
-        write_whole(path, "new")
-    assert told.value.filename == str(path)
+    with pytest.raises(OSError, match="No space left") as raised:
+        write_atomically(path, "new")
+    assert raised.value.filename == str(path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_file_keeps_its_mode_and_a_new_one_may_be_read(tmp_path):
+def test_a_file_keeps_its_mode_and_a_new_one_is_0644(tmp_path):
     path = tmp_path / "file"
-    write_whole(path, "old")
+    write_atomically(path, "old")
     assert path.stat().st_mode & 0o777 == 0o644
     path.chmod(0o640)
-    write_whole(path, "new")
+    write_atomically(path, "new")
     assert path.stat().st_mode & 0o777 == 0o640
 
 
-def test_a_link_laid_in_the_way_of_staging_is_not_followed(tmp_path):
+def test_a_link_at_the_staging_path_is_not_followed(tmp_path):
     (tmp_path / ".file.staged").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError):
-        write_whole(tmp_path / "file", "new")
+        write_atomically(tmp_path / "file", "new")
     assert not (tmp_path / "elsewhere").exists()

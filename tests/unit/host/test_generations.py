@@ -1,10 +1,10 @@
-"""What ran is kept, files that somebody else put there are set aside, and all is forgotten in time."""
+"""Verified configurations are kept, replaced files are backed up, and old ones are removed."""
 
 from __future__ import annotations
 
 import pytest
-from ansible.module_utils.hamesh.host.files import write_whole
-from ansible.module_utils.hamesh.host.generations import FOUND, KEPT, RAN, History
+from ansible.module_utils.hamesh.host.files import write_atomically
+from ansible.module_utils.hamesh.host.generations import FOUND, KEPT, RAN, Generations
 
 
 @pytest.fixture
@@ -13,83 +13,85 @@ def path(tmp_path):
 
 
 def ran(path, *texts):
-    """The history after each text took the place of the one before, and was proven to run."""
-    history = History(path)
+    """Write and keep each of these texts. Returns the generations."""
+    generations = Generations(path)
     for text in texts:
-        write_whole(path, text)
-        history.add(text.strip(), text)
-    return history
+        write_atomically(path, text)
+        generations.add(text.strip(), text)
+    return generations
 
 
-def names(history, kind=RAN):
-    return [entry.name for entry in history.entries(kind)]
+def names(generations, kind=RAN):
+    return [entry.name for entry in generations.entries(kind)]
 
 
-def test_what_ran_is_kept_newest_first(path):
-    history = ran(path, "one\n", "two\n", "three\n")
-    assert names(history) == ["00003-three.cfg", "00002-two.cfg", "00001-one.cfg"]
-    assert [entry.read_text() for entry in history.entries()] == ["three\n", "two\n", "one\n"]
-    assert history.directory.stat().st_mode & 0o777 == 0o700
+def test_verified_configurations_are_kept_newest_first(path):
+    generations = ran(path, "one\n", "two\n", "three\n")
+    assert names(generations) == ["00003-three.cfg", "00002-two.cfg", "00001-one.cfg"]
+    assert [entry.read_text() for entry in generations.entries()] == ["three\n", "two\n", "one\n"]
+    assert generations.directory.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_run_that_changes_nothing_adds_nothing(path):
-    history = ran(path, "one\n", "one\n")
-    assert names(history) == ["00001-one.cfg"]
+def test_the_same_configuration_is_kept_once(path):
+    generations = ran(path, "one\n", "one\n")
+    assert names(generations) == ["00001-one.cfg"]
 
 
 def test_an_edit_of_the_file_does_not_reach_its_copy(path):
-    history = ran(path, "one\n")
+    generations = ran(path, "one\n")
     with path.open("r+") as file:
         file.write("two")
-    assert history.entries()[0].read_text() == "one\n"
+    assert generations.entries()[0].read_text() == "one\n"
 
 
-def test_what_comes_back_is_the_newest_again(path):
-    history = ran(path, "one\n", "two\n", "one\n")
-    assert names(history) == ["00003-one.cfg", "00002-two.cfg"]
+def test_a_configuration_that_is_rolled_out_again_is_the_newest(path):
+    generations = ran(path, "one\n", "two\n", "one\n")
+    assert names(generations) == ["00003-one.cfg", "00002-two.cfg"]
 
 
-def test_a_file_that_is_put_back_has_the_mode_of_the_one_it_replaces(path):
-    history = ran(path, "one\n", "two\n")
+def test_a_restored_file_has_the_mode_of_the_file_it_replaces(path):
+    generations = ran(path, "one\n", "two\n")
     path.chmod(0o640)
-    history.put_back(history.entries()[1])
+    generations.restore(generations.entries()[1])
     assert (path.read_text(), path.stat().st_mode & 0o777) == ("one\n", 0o640)
-    assert names(history) == ["00002-two.cfg"]
+    assert names(generations) == ["00002-two.cfg"]
 
 
-def test_a_file_that_is_set_aside_keeps_its_place_on_the_disk(path):
-    history = ran(path, "one\n")
+def test_a_backup_is_a_hard_link(path):
+    generations = ran(path, "one\n")
     path.write_text("edited\n")
     inode = path.stat().st_ino
-    history.set_aside("one")
-    history.set_aside("one")  # a run that was killed had come as far as this
-    assert names(history, FOUND) == ["00002-one.found"]
-    write_whole(path, "two\n")
-    history.put_back(history.entries(FOUND)[0])
+    generations.back_up("one")
+    generations.back_up("one")  # as after a killed run
+    assert names(generations, FOUND) == ["00002-one.found"]
+    write_atomically(path, "two\n")
+    generations.restore(generations.entries(FOUND)[0])
     assert (path.read_text(), path.stat().st_ino) == ("edited\n", inode)
 
 
-def test_only_the_newest_few_are_kept_of_either_kind(path):
-    history = ran(path, "first\n")
+def test_only_the_newest_of_either_kind_are_kept(path):
+    generations = ran(path, "first\n")
     for number in range(KEPT + 4):
-        write_whole(path, f"edit {number}")
-        history.set_aside("")
+        write_atomically(path, f"edit {number}")
+        generations.back_up("")
         ran(path, f"{number}\n")
-    assert [entry.read_text() for entry in history.entries()] == [f"{number}\n" for number in range(KEPT + 3, 2, -1)]
-    assert len(names(history, FOUND)) == KEPT
+    assert [entry.read_text() for entry in generations.entries()] == [
+        f"{number}\n" for number in range(KEPT + 3, 2, -1)
+    ]
+    assert len(names(generations, FOUND)) == KEPT
 
 
-def test_half_a_file_is_cleared_away(path):
-    history = ran(path, "one\n")
-    halves = [path.with_name(".haproxy.cfg.staged"), history.directory / ".00002-two.cfg.staged"]
-    for half in halves:
-        half.write_text("o")
+def test_partial_files_are_removed(path):
+    generations = ran(path, "one\n")
+    partial_files = [path.with_name(".haproxy.cfg.staged"), generations.directory / ".00002-two.cfg.staged"]
+    for partial in partial_files:
+        partial.write_text("o")
     ran(path, "one\n")
-    assert not any(half.exists() for half in halves)
+    assert not any(partial.exists() for partial in partial_files)
 
 
-def test_a_generation_s_name_cannot_lead_elsewhere(path):
-    history = ran(path, "x")
-    history.add("../../etc/passwd", "y")
-    history.add("", "z")
-    assert names(history) == ["00003-unnamed.cfg", "00002--..-etc-passwd.cfg", "00001-x.cfg"]
+def test_a_generation_with_slashes_in_its_name_stays_in_the_directory(path):
+    generations = ran(path, "x")
+    generations.add("../../etc/passwd", "y")
+    generations.add("", "z")
+    assert names(generations) == ["00003-unnamed.cfg", "00002--..-etc-passwd.cfg", "00001-x.cfg"]

@@ -1,4 +1,4 @@
-"""One run at a time on a host, and whoever waits in vain is told for whom."""
+"""One run at a time on a host: a second run fails with the name of the first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from ansible.module_utils.hamesh.host import lock
-from ansible.module_utils.hamesh.host.lock import Held, exclusive
+from ansible.module_utils.hamesh.host.lock import LockHeld, hold_lock
 
 HOLD = """
 import fcntl, sys, time
@@ -24,7 +24,7 @@ time.sleep(60)
 
 @pytest.fixture
 def held(tmp_path, monkeypatch):
-    """The lock in the hands of another process."""
+    """The lock, held by another process."""
     monkeypatch.setattr(lock, "RECORDS", tmp_path)
     holder = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path / "lock")], stdout=subprocess.PIPE)
     holder.stdout.readline()
@@ -34,12 +34,12 @@ def held(tmp_path, monkeypatch):
 
 
 def test_a_second_run_names_the_first(held):
-    with pytest.raises(Held, match=r"pid 1, run by ann.*Wait for it, or end it"), exclusive(0.2):
-        pytest.fail("both have it")
+    with pytest.raises(LockHeld, match=r"pid 1, run by ann.*Wait for it, or stop it"), hold_lock(0.2):
+        pytest.fail("both hold the lock")
 
 
-def test_the_lock_of_an_owner_that_was_killed_is_free(held, tmp_path):
+def test_the_lock_of_a_killed_process_is_free(held, tmp_path):
     os.kill(held.pid, signal.SIGKILL)
     held.wait()
-    with exclusive(0.2):
+    with hold_lock(0.2):
         assert f"pid {os.getpid()}, run by " in (tmp_path / "lock").read_text()

@@ -1,4 +1,4 @@
-"""In which way a host can reload, and which of its processes were replaced."""
+"""The reload method of a host, reasons to restart instead, and old processes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,15 @@ import time
 
 import pytest
 from ansible.module_utils.hamesh.haproxy.configuration import Configuration
-from ansible.module_utils.hamesh.host import reload as handover
+from ansible.module_utils.hamesh.host import reload as under_test
 from ansible.module_utils.hamesh.host.lock import RECORDS
-from ansible.module_utils.hamesh.host.reload import Old, old_processes, reap, restart_reason, way
+from ansible.module_utils.hamesh.host.reload import (
+    OldProcess,
+    best_method,
+    end_processes,
+    old_processes,
+    restart_reason,
+)
 from ansible.module_utils.hamesh.host.systemd import Process
 from meshes import ROOT
 
@@ -44,12 +50,12 @@ TAKE = "{ path=/bin/sh ; argv[]=haproxy -x /run/a.sock -D -sf 17 }"
         ("", "", "", None, "", "sf"),
     ],
 )
-def test_the_best_way_is_found(command, reload, version, running, migrates, expected):
-    assert way(command.split(), reload, version, running, migrates) == expected
+def test_the_method_that_loses_the_fewest_requests_is_chosen(command, reload, version, running, migrates, expected):
+    assert best_method(command.split(), reload, version, running, migrates) == expected
 
 
 @pytest.mark.parametrize(
-    ("version", "becomes", "migrates", "expected"),
+    ("version", "new_version", "migrates", "expected"),
     [
         ("3.0.11-1+deb13u4", "3.0.12-1+deb13u1", "1", "master-worker"),
         ("3.0.11-1+deb13u4", "2.2.9-a947cc2", "1", "tcp-migrate-req"),
@@ -59,16 +65,16 @@ def test_the_best_way_is_found(command, reload, version, running, migrates, expe
         ("2.6.12", "", "", "master-worker"),
     ],
 )
-def test_another_release_is_not_trusted_to_take_over_the_listeners(version, becomes, migrates, expected):
-    assert way(["haproxy", "-Ws", "-f", "a"], "kill", version, EXPOSING, migrates, becomes) == expected
+def test_listeners_are_not_handed_over_to_another_release(version, new_version, migrates, expected):
+    assert best_method(["haproxy", "-Ws", "-f", "a"], "kill", version, EXPOSING, migrates, new_version) == expected
 
 
-MASTERS, FORKED = "haproxy -Ws -f a", "haproxy -D -f a -sf 17"
+MASTER_COMMAND, FORKED_COMMAND = "haproxy -Ws -f a", "haproxy -D -f a -sf 17"
 ME = pwd.getpwuid(os.geteuid()).pw_name
 OTHER = next(user.pw_name for user in pwd.getpwall() if user.pw_uid != os.geteuid())
 START = "b7a52e09c8ac4a1f8f4f7c1f5a0c2d11"
-MOST = 65536  # what systemd has itself
-ASKED, SAYS = ("InvocationID", "LimitNOFILE"), f"LimitNOFILE=9000\\nInvocationID={START}\\n"
+SYSTEMD_LIMIT = 65536
+PROPERTIES, PRINTED = ("InvocationID", "LimitNOFILE"), f"LimitNOFILE=9000\\nInvocationID={START}\\n"
 SHOWN = {
     "Id": "haproxy.service",
     "InvocationID": START,
@@ -81,41 +87,45 @@ SHOWN = {
 
 @pytest.fixture
 def reason(tmp_path, monkeypatch):
-    """What restart_reason says of a unit whose process has `command`, and whose last start left `record`."""
-    monkeypatch.setattr(handover, "RECORDS", tmp_path)
-    monkeypatch.setattr(handover, "LIMITS", tmp_path / "limits")
-    (tmp_path / "limits").write_text(f"Max processes 30000 30000 processes\nMax open files   1024   {MOST}   files\n")
+    """Return restart_reason of a unit whose process has `command`, and whose last start left `record`."""
+    monkeypatch.setattr(under_test, "RECORDS", tmp_path)
+    monkeypatch.setattr(under_test, "LIMITS", tmp_path / "limits")
+    (tmp_path / "limits").write_text(
+        f"Max processes 30000 30000 processes\nMax open files   1024   {SYSTEMD_LIMIT}   files\n"
+    )
 
-    def ask(record, command=MASTERS, **properties):
-        monkeypatch.setattr(handover, "_command", lambda pid: command.split())
+    def ask(record, command=MASTER_COMMAND, **properties):
+        monkeypatch.setattr(under_test, "_command", lambda pid: command.split())
         if record is not None:
             (tmp_path / "haproxy.service.started").write_bytes(record)
         shown = {**SHOWN, **properties}
-        return restart_reason(type("Unit", (), {"properties": lambda self, *names: {n: shown[n] for n in names}})())
+        return restart_reason(shown)
 
     return ask
 
 
-def kept(files, start=START):
+def record_of(files, start=START):
     return f"InvocationID={start}\nLimitNOFILE={files}\n".encode()
 
 
 @pytest.mark.parametrize(
     ("kind", "command", "expected"),
     [
-        ("notify", MASTERS, ""),
-        ("notify", "haproxy -D -f a", "its process is no master that reloads itself, and its unit is for one"),
-        ("notify", "", "its process is no master that reloads itself, and its unit is for one"),  # it has gone
-        ("forking", FORKED, ""),
-        ("forking", MASTERS, "its process is a master that reloads itself, and its unit is for none"),
-        ("simple", "haproxy -db -f a", ""),  # somebody's own
+        ("notify", MASTER_COMMAND, ""),
+        ("notify", "haproxy -D -f a", "the process runs without a master, but the unit is for one with a master"),
+        ("notify", "", "the process runs without a master, but the unit is for one with a master"),  # it has ended
+        ("forking", FORKED_COMMAND, ""),
+        ("forking", MASTER_COMMAND, "the process runs with a master, but the unit is for one without a master"),
+        ("simple", "haproxy -db -f a", ""),  # another unit
     ],
 )
-def test_a_process_is_not_reloaded_into_one_of_another_kind(reason, kind, command, expected):
+def test_a_change_between_master_and_no_master_needs_a_restart(reason, kind, command, expected):
     assert reason(None, command, Type=kind) == expected
 
 
-@pytest.mark.parametrize(("kind", "command"), [("notify", MASTERS), ("forking", FORKED), ("simple", "haproxy -db")])
+@pytest.mark.parametrize(
+    ("kind", "command"), [("notify", MASTER_COMMAND), ("forking", FORKED_COMMAND), ("simple", "haproxy -db")]
+)
 @pytest.mark.parametrize(
     ("unit", "needed"),
     [
@@ -127,9 +137,9 @@ def test_a_process_is_not_reloaded_into_one_of_another_kind(reason, kind, comman
         ({"User": OTHER, "MainPID": "0"}, False),  # nothing runs
     ],
 )
-def test_a_process_of_another_user_than_its_unit_needs_a_restart(reason, kind, command, unit, needed):
-    says = f"its process runs as uid {os.geteuid()}, and its unit says User={OTHER}"
-    assert reason(None, command, Type=kind, **unit) == (says if needed else "")
+def test_a_change_of_the_units_user_needs_a_restart(reason, kind, command, unit, needed):
+    expected = f"the process runs as uid {os.geteuid()}, but the unit has User={OTHER}"
+    assert reason(None, command, Type=kind, **unit) == (expected if needed else "")
 
 
 @pytest.mark.parametrize(
@@ -138,9 +148,9 @@ def test_a_process_of_another_user_than_its_unit_needs_a_restart(reason, kind, c
         ("16384", "16384", ()),
         ("16384", "8000", ()),
         ("16384", "16385", (16384, 16385)),
-        ("16384", "1000000", (16384, MOST)),  # no more than systemd has itself
-        ("16384", "infinity", (16384, MOST)),
-        (str(MOST), "1000000", ()),
+        ("16384", "1000000", (16384, SYSTEMD_LIMIT)),  # systemd's own limit
+        ("16384", "infinity", (16384, SYSTEMD_LIMIT)),
+        (str(SYSTEMD_LIMIT), "1000000", ()),
         ("1000000", "infinity", ()),
         ("infinity", "infinity", ()),
         ("16384", "", ()),
@@ -148,96 +158,100 @@ def test_a_process_of_another_user_than_its_unit_needs_a_restart(reason, kind, c
         ("", "16384", ()),
     ],
 )
-def test_a_process_whose_unit_gave_fewer_files_than_now_needs_a_restart(reason, then, now, expected):
-    """Whatever the process has: this one, which is pytest, has other limits than all of these."""
-    says = "it was started with at most {} open files, and its unit gives {} now".format(*expected or (0, 0))
-    assert reason(kept(then), LimitNOFILE=now) == (says if expected else "")
+def test_a_higher_limit_of_open_files_needs_a_restart(reason, then, now, expected):
+    """Compare limits of units; that of the process itself does not matter, and pytest has none of these."""
+    message = "the process was started with LimitNOFILE={}, but the unit has LimitNOFILE={}".format(*expected or (0, 0))
+    assert reason(record_of(then), LimitNOFILE=now) == (message if expected else "")
 
 
 @pytest.mark.parametrize(
     "record",
     [
         pytest.param(None, id="started before there were records"),
-        pytest.param(kept(1024, START[::-1]), id="of another start"),
-        pytest.param(b"", id="no room for it"),
-        pytest.param(b"LimitNOFILE=1024\n", id="half of it"),
+        pytest.param(record_of(1024, START[::-1]), id="of another start"),
+        pytest.param(b"", id="empty"),
+        pytest.param(b"LimitNOFILE=1024\n", id="partial"),
         pytest.param(b"InvocationID=\xff\xfe\nLimitNOFILE=1024\n", id="not text"),
-        pytest.param(b"\n" * 10**6 + kept(1024), id="huge"),
+        pytest.param(b"\n" * 10**6 + record_of(1024), id="huge"),
     ],
 )
-def test_what_no_record_tells_is_no_reason_to_restart(reason, record):
+def test_without_a_valid_record_there_is_no_reason_to_restart(reason, record):
     assert reason(record) == ""
 
 
-def test_a_record_without_a_start_is_none(reason):
-    assert reason(kept(1024, ""), InvocationID="") == ""
+def test_a_record_without_a_start_is_not_valid(reason):
+    assert reason(record_of(1024, ""), InvocationID="") == ""
 
 
-def test_where_there_is_no_master_each_reload_gets_what_the_unit_gives(reason):
-    assert reason(kept(1024), FORKED, Type="forking") == ""
-    assert reason(kept(1024), "haproxy -db -f a", Type="simple") != ""
+def test_without_a_master_a_reload_applies_the_limit(reason):
+    assert reason(record_of(1024), FORKED_COMMAND, Type="forking") == ""
+    assert reason(record_of(1024), "haproxy -db -f a", Type="simple") != ""
 
 
-def test_what_systemd_does_not_tell_is_no_reason_to_restart():
-    assert restart_reason(type("Unit", (), {"properties": lambda self, *names: {}})()) == ""
+def test_without_properties_of_the_unit_there_is_no_reason_to_restart():
+    assert restart_reason({}) == ""
 
 
-def test_what_the_drop_in_keeps_is_what_is_read(reason, tmp_path):
-    """The drop-in's own command, as systemd runs it at a start, with a systemctl that says what it was asked for."""
+def test_the_record_that_the_drop_in_writes_is_read(reason, tmp_path):
+    """Runs the command of the drop-in, as systemd does at a start, with a systemctl that prints the properties."""
     drop_in = (ROOT / "roles/sidecar/templates/60-hamesh.conf.j2").read_text()
     command = re.search(r"^ExecStartPre=-\+/bin/sh -c '([^'%]*%n[^'%]*%n[^'%]*)'$", drop_in, re.MULTILINE).group(1)
     assert command.count(str(RECORDS)) == 2
     systemctl = tmp_path / "systemctl"
-    systemctl.write_text(f"#!/bin/sh\n[ \"$*\" = 'show --property={','.join(ASKED)} a.service' ] && printf '{SAYS}'\n")
+    systemctl.write_text(
+        f"#!/bin/sh\n[ \"$*\" = 'show --property={','.join(PROPERTIES)} a.service' ] && printf '{PRINTED}'\n"
+    )
     systemctl.chmod(0o755)
     here = command.replace("%n", "a.service").replace(str(RECORDS), str(tmp_path / "new"))
     subprocess.run(["/bin/sh", "-c", here], env={"PATH": f"{tmp_path}:/bin:/usr/bin"}, check=True)
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
     shutil.copy(tmp_path / "new/a.service.started", tmp_path)
-    assert reason(None, Id="a.service").startswith("it was started with at most 9000 open files")
+    assert reason(None, Id="a.service").startswith("the process was started with LimitNOFILE=9000")
 
 
 class Unit:
-    """A unit whose processes are given: (pid, seconds after boot that it was started at), the first its main one."""
+    """A unit with these processes: (pid, start in seconds after boot), the main process first."""
 
     def __init__(self, *processes, name="haproxy"):
-        self.given = [Process(pid, 1, name, started, "/system.slice/haproxy.service") for pid, started in processes]
+        self.started = [Process(pid, 1, name, started, "/system.slice/haproxy.service") for pid, started in processes]
 
     def main_pid(self):
-        return self.given[0].pid
+        return self.started[0].pid
 
     def processes(self):
-        return sorted(self.given, key=lambda one: (one.started, one.pid))
+        return sorted(self.started, key=lambda process: (process.started, process.pid))
 
 
 @pytest.mark.parametrize(
     ("unit", "current", "expected"),
     [
         pytest.param(Unit((10, 5.0), (11, 5.1)), 11, [], id="a master and its only worker"),
-        pytest.param(Unit((10, 5.0), (11, 5.1), (12, 60.0)), 12, [Old(11, 40)], id="one old worker"),
+        pytest.param(Unit((10, 5.0), (11, 5.1), (12, 60.0)), 12, [OldProcess(11, 40)], id="one old worker"),
         pytest.param(
             Unit((10, 5.0), (11, 5.1), (12, 60.0), (13, 90.0)),
             13,
-            [Old(11, 40), Old(12, 10)],
-            id="each by the next",
+            [OldProcess(11, 40), OldProcess(12, 10)],
+            id="two old workers",
         ),
-        pytest.param(Unit((13, 90.0), (11, 5.1)), 13, [Old(11, 10)], id="no master"),
-        pytest.param(Unit((10, 5.0), (11, 5.1), (12, 60.0)), 0, [], id="nobody answers"),
-        pytest.param(Unit((10, 5.0), (11, 5.1), (12, 60.0)), 11, [], id="a new one that has not come up is not old"),
+        pytest.param(Unit((13, 90.0), (11, 5.1)), 13, [OldProcess(11, 10)], id="no master"),
+        pytest.param(Unit((10, 5.0), (11, 5.1), (12, 60.0)), 0, [], id="no answer"),
+        pytest.param(
+            Unit((10, 5.0), (11, 5.1), (12, 60.0)), 11, [], id="a new worker that does not answer yet is not old"
+        ),
     ],
 )
-def test_old_processes_are_told_from_the_current_one(unit, current, expected, monkeypatch):
-    monkeypatch.setattr(handover.time, "clock_gettime", lambda clock: 100.0)
+def test_old_processes_are_found(unit, current, expected, monkeypatch):
+    monkeypatch.setattr(under_test.time, "clock_gettime", lambda clock: 100.0)
     assert old_processes(unit, current) == expected
 
 
-def test_a_process_that_does_not_heed_is_ended_nevertheless(monkeypatch):
-    monkeypatch.setattr(handover, "LAST_WORDS", 0.3)
-    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(60)"
-    with subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE) as process:
+def test_a_process_that_ignores_sigterm_is_killed(monkeypatch):
+    monkeypatch.setattr(under_test, "TERM_GRACE", 0.3)
+    ignoring = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", ignoring], stdout=subprocess.PIPE) as process:
         process.stdout.readline()
-        assert reap([Old(process.pid, 5000)]) == [Old(process.pid, 5000)]
+        assert end_processes([OldProcess(process.pid, 5000)]) == [OldProcess(process.pid, 5000)]
         assert process.wait(5) == -9
     started = time.monotonic()
-    assert reap([]) == []
+    assert end_processes([]) == []
     assert time.monotonic() - started < 0.1

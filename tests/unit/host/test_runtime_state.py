@@ -1,4 +1,4 @@
-"""Weights and maintenance that were set by hand are carried from one process to the next, on 1.4's socket, too."""
+"""Weights and states set at run time are carried over a reload, also with 1.4."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 
 import pytest
 from ansible.module_utils.hamesh.haproxy.configuration import Configuration
-from ansible.module_utils.hamesh.host import runtime_state as intent
-from ansible.module_utils.hamesh.host.runtime_state import Intent, Unfinished
-from ansible.module_utils.hamesh.host.stats_socket import RuntimeFailure
+from ansible.module_utils.hamesh.host import runtime_state
+from ansible.module_utils.hamesh.host.runtime_state import Journal, ServerState
+from ansible.module_utils.hamesh.host.stats_socket import StatsSocketError
 from process import HELP, starter
 
 
@@ -20,24 +20,24 @@ def start(tmp_path):
 PLAIN = ("a 10.0.0.1:80 weight 100", "b 10.0.0.2:80 weight 100", "c 10.0.0.3:80 weight 100 disabled")
 
 
-def test_a_process_that_does_as_its_file_says_has_no_intents(start):
+def test_a_process_that_is_as_its_file_has_no_states(start):
     _, configuration = start(*PLAIN)
-    assert intent.read(configuration) == {}
+    assert runtime_state.read(configuration) == {}
 
 
-def test_what_differs_is_read_and_set_again_with_the_commands_of_1_4(start):
+def test_states_are_read_and_restored_with_the_commands_of_1_4(start):
     old, running = start(*PLAIN)
     old.servers["app/a"]["weight"] = 0
     old.servers["app/b"].update(maint=True, weight=30)
     old.servers["app/c"]["maint"] = False
-    found = intent.read(running)
-    assert {name: one[1:] for name, one in found.items()} == {
+    states = runtime_state.read(running)
+    assert {name: state[1:] for name, state in states.items()} == {
         "app/a": (0, ""),
         "app/b": (30, "maint"),
         "app/c": (None, "ready"),
     }
     new, configuration = start(*PLAIN, checks=0)
-    assert intent.restore(found, configuration) == []
+    assert runtime_state.restore(states, configuration) == []
     assert new.servers == old.servers
     assert not [command for command in new.commands if command.startswith("set server")]
 
@@ -47,38 +47,39 @@ def test_a_static_algorithm_is_drained_again(start, later):
     old, running = start(*PLAIN, static=True, later=later)
     old.servers["app/a"]["weight"] = 0
     new, configuration = start(*PLAIN, static=True, later=later)
-    assert intent.restore(intent.read(running), configuration) == []
+    assert runtime_state.restore(runtime_state.read(running), configuration) == []
     assert new.servers["app/a"]["weight"] == 0
 
 
-def test_drain_is_kept_apart_from_a_weight_of_zero(start):
+def test_drain_differs_from_a_weight_of_zero(start):
     old, running = start(*PLAIN, later=True)
     old.servers["app/a"]["drain"] = True
     old.servers["app/b"]["weight"] = 0
-    found = intent.read(running)
-    assert {name: one[1:] for name, one in found.items()} == {"app/a": (None, "drain"), "app/b": (0, "")}
+    states = runtime_state.read(running)
+    assert {name: state[1:] for name, state in states.items()} == {"app/a": (None, "drain"), "app/b": (0, "")}
     new, configuration = start(*PLAIN, later=True)
-    assert intent.restore(found, configuration) == []
+    assert runtime_state.restore(states, configuration) == []
     assert new.servers["app/a"]["drain"] is True
 
 
 def carried(before, weight, state, after):
-    """What is set again of an intent where a server's line changes: weight and state, and what is said of the rest."""
+    """Return the weight and state that are restored where a server's line changes, and the messages on the rest."""
     line = Configuration(f"listen app\n    server a 10.0.0.1:80 {before}\n").servers["app/a"]
-    found = {"app/a": Intent(line.words, weight, state)}
+    states = {"app/a": ServerState(line.words, weight, state)}
     new = Configuration(f"listen app\n    server {after}\n")
-    return [one[1:] for one in intent.carry(found, new).values()], intent.overridden(found, new)
+    restored = [server[1:] for server in runtime_state.carry(states, new).values()]
+    return restored, runtime_state.overridden(states, new)
 
 
 @pytest.mark.parametrize(
-    ("before", "weight", "state", "after", "kept", "told"),
+    ("before", "weight", "state", "after", "kept", "message"),
     [
         # Whatever else of the line changes, address and checks among it, what an operator set stays.
         ("weight 100", 0, "", "a 10.9.9.9:81 weight 100 check inter 3333", (0, ""), ""),
         ("weight 100", None, "maint", "a 10.9.9.9:81 weight 100 check inter 3333", (None, "maint"), ""),
         ("weight 100", 30, "drain", "a 10.9.9.9:81 weight 100 maxconn 9", (30, "drain"), ""),
         ("weight 100 disabled", None, "ready", "a 10.9.9.9:81 weight 100 disabled", (None, "ready"), ""),
-        # A new weight is no word about a drain, nor a new state about a weight.
+        # A new weight does not end a drain, and a new state does not change a weight.
         ("weight 100", 0, "", "a 10.0.0.1:80 weight 50", (0, ""), ""),
         ("weight 100", None, "maint", "a 10.0.0.1:80 weight 50", (None, "maint"), ""),
         ("weight 100", 30, "", "a 10.0.0.1:80 weight 100 disabled", (30, ""), ""),
@@ -89,62 +90,71 @@ def carried(before, weight, state, after):
         ("weight 100", 0, "", "a 10.0.0.1:80 weight 100 disabled", None, "drain, .* overridden: .* state"),
         ("weight 100 disabled", None, "ready", "a 10.0.0.1:80 weight 100", None, "ready, .* overridden: .* state"),
         ("weight 100", 30, "maint", "a 10.0.0.1:80 weight 0", None, "maintenance, weight 30, .* overridden: .* state"),
-        ("weight 100", 0, "", "b 10.0.0.1:80 weight 100", None, "drain, .* ends: the inventory has no such server now"),
+        (
+            "weight 100",
+            0,
+            "",
+            "b 10.0.0.1:80 weight 100",
+            None,
+            "drain, .* ends: the server is no longer in the inventory",
+        ),
     ],
 )
-def test_only_an_edit_of_that_very_property_overrides_what_was_set(before, weight, state, after, kept, told):
-    found, said = carried(before, weight, state, after)
-    assert found == ([kept] if kept else [])
-    assert len(said) == bool(told)
-    assert re.match(f"app/a: {told}" if told else "", "".join(said))
+def test_only_a_change_of_that_very_property_overrides_a_state(before, weight, state, after, kept, message):
+    restored, messages = carried(before, weight, state, after)
+    assert restored == ([kept] if kept else [])
+    assert len(messages) == bool(message)
+    assert re.match(f"app/a: {message}" if message else "", "".join(messages))
 
 
-def test_what_is_set_again_goes_to_the_server_of_that_name(start):
+def test_a_state_is_restored_by_server_name(start):
     old, running = start(*PLAIN)
     for server in old.servers.values():
         server["weight"] = 0
-    found = intent.read(running)
+    states = runtime_state.read(running)
     new, configuration = start("a 10.0.0.9:80 weight 50 check", PLAIN[1], "d 10.0.0.4:80 weight 100")
-    assert intent.restore(found, configuration) == []
+    assert runtime_state.restore(states, configuration) == []
     assert [new.servers[name]["weight"] for name in new.servers] == [0, 0, 100]
 
 
-def test_a_refusal_is_told(start):
+def test_a_rejected_command_is_a_failure(start):
     old, running = start(*PLAIN)
     old.servers["app/a"]["weight"] = 30
     _, configuration = start(*PLAIN, static=True)
-    assert "only accepts weights" in intent.restore(intent.read(running), configuration)[0]
+    assert "only accepts weights" in runtime_state.restore(runtime_state.read(running), configuration)[0]
     old.servers["app/a"].update(weight=100, drain=True)
     old.later = True
-    refused = intent.restore(intent.read(running), configuration)
-    assert refused == ["HAProxy does not do 'set server app/a state drain': " + HELP.splitlines()[0]]
+    failures = runtime_state.restore(runtime_state.read(running), configuration)
+    assert failures == ["HAProxy rejected 'set server app/a state drain': " + HELP.splitlines()[0]]
 
 
-def test_a_server_that_the_process_does_not_know_is_no_silence(start):
+def test_a_server_that_the_process_does_not_have_is_a_failure(start):
     process, configuration = start(*PLAIN)
-    found = {"app/a": Intent(configuration.servers["app/a"].words, 0, "")}
+    states = {"app/a": ServerState(configuration.servers["app/a"].words, 0, "")}
     process.servers["app/z"] = process.servers.pop("app/a")
-    assert intent.restore(found, configuration) == ["'set weight app/a 0%' was answered with 'No such server.'"]
+    assert runtime_state.restore(states, configuration) == [
+        "HAProxy answered 'set weight app/a 0%' with 'No such server.'"
+    ]
 
 
-def test_a_process_that_is_gone_cannot_be_read(tmp_path):
-    with pytest.raises(RuntimeFailure):
-        intent.read(Configuration(f"global\n    stats socket {tmp_path}/none\n"))
+def test_states_of_a_stopped_process_cannot_be_read(tmp_path):
+    with pytest.raises(StatsSocketError):
+        runtime_state.read(Configuration(f"global\n    stats socket {tmp_path}/none\n"))
 
 
 def test_the_record_of_a_change_outlives_the_run(tmp_path):
-    record = Unfinished(tmp_path / "record")
+    record = Journal(tmp_path / "record")
     assert record.load() is None
-    found = {"app/a": Intent(("server", "a", "10.0.0.1:80"), 0, "maint")}
-    record.save(found, 12)
-    assert record.load() == (12, found)
+    states = {"app/a": ServerState(("server", "a", "10.0.0.1:80"), 0, "maint")}
+    record.save(states, 12)
+    assert record.load() == (12, states)
     assert record.path.stat().st_mode & 0o777 == 0o600
-    record.forget()
-    record.forget()
+    record.clear()
+    record.clear()
     assert record.load() is None
 
 
-@pytest.mark.parametrize("rubbish", ["", "{", "[]", "[1, 2]", '[1, {"a": 2}]', "\udcff"])
-def test_a_record_that_cannot_be_read_still_says_that_a_change_was_under_way(tmp_path, rubbish):
-    (tmp_path / "record").write_text(rubbish, errors="surrogateescape")
-    assert Unfinished(tmp_path / "record").load() == (0, {})
+@pytest.mark.parametrize("damaged", ["", "{", "[]", "[1, 2]", '[1, {"a": 2}]', "\udcff"])
+def test_a_damaged_record_is_an_unfinished_change(tmp_path, damaged):
+    (tmp_path / "record").write_text(damaged, errors="surrogateescape")
+    assert Journal(tmp_path / "record").load() == (0, {})

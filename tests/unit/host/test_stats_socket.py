@@ -1,4 +1,4 @@
-"""What a stats socket answers, understood; and what goes wrong, said."""
+"""Answers of a stats socket are parsed, and failures are errors with a reason."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ INFO = "Name: HAProxy\nVersion: 1.4.25\nPid: 12\nnode: web1\ndescription: hamesh
 
 @pytest.fixture
 def answering(tmp_path):
-    """A stats socket that gives one answer, in pieces; None: it takes the command and says nothing."""
+    """A stats socket that sends an answer in pieces; None: it reads the command and sends nothing."""
     path = str(tmp_path / "sock")
     server = socket.socket(socket.AF_UNIX)
     server.bind(path)
@@ -67,25 +67,27 @@ def test_show_stat_counts_pools_and_servers(answering):
 @pytest.mark.parametrize(
     "answer", ["Unknown command. Please enter one of the following commands only :\n", "Permission denied\n"]
 )
-def test_a_refusal_is_no_answer(answering, answer):
-    with pytest.raises(stats_socket.RuntimeFailure, match="HAProxy does not do 'show info'"):
+def test_a_rejected_command_is_an_error(answering, answer):
+    with pytest.raises(stats_socket.StatsSocketError, match="HAProxy rejected 'show info'"):
         stats_socket.show_info(answering(answer))
 
 
-def test_an_empty_table_is_no_table(answering):
-    with pytest.raises(stats_socket.RuntimeFailure, match="no table"):
+def test_an_empty_table_is_an_error(answering):
+    with pytest.raises(stats_socket.StatsSocketError, match="is not a table"):
         stats_socket.show_stat(answering(""))
 
 
-def test_a_silent_process_is_said_to_be_silent(answering):
-    with pytest.raises(stats_socket.RuntimeFailure, match="did not answer 'show info' within"):
+def test_a_process_that_does_not_answer_is_an_error(answering):
+    with pytest.raises(stats_socket.StatsSocketError, match="did not answer 'show info' within"):
         stats_socket.show_info(answering(None), timeout=0.2)
 
 
-def test_a_missing_or_dead_socket_is_said_to_be_so(tmp_path):
-    with pytest.raises(stats_socket.RuntimeFailure, match="there is no stats socket at"):
+def test_a_missing_socket_and_a_refused_connection_are_errors(tmp_path):
+    with pytest.raises(stats_socket.StatsSocketError, match="no stats socket at"):
         stats_socket.show_info(str(tmp_path / "none"))
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(tmp_path / "dead"))
-    with pytest.raises(stats_socket.RuntimeFailure, match="HAProxy is not running"):
+    with pytest.raises(
+        stats_socket.StatsSocketError, match=r"connection refused at the stats socket .*: HAProxy is not running"
+    ):
         stats_socket.show_info(str(tmp_path / "dead"))

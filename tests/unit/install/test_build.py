@@ -1,4 +1,4 @@
-"""Each release of HAProxy is built as its Makefile wants it."""
+"""Each release of HAProxy is built with the arguments that its Makefile needs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import pytest
 import yaml
 from ansible.module_utils.hamesh.install.build import build, make_arguments, packages
-from ansible.module_utils.hamesh.install.fetch import ArtifactError, fits
+from ansible.module_utils.hamesh.install.fetch import ArtifactError, is_release
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from meshes import ROOT
@@ -48,16 +48,16 @@ def test_a_release_is_built_for_its_makefile_and_the_compiler(version, compiler,
     ("version", "forks"),
     [("1.4.25", True), ("1.7.14", True), ("1.8.0", False), ("1.10.0", False), ("2.9.15", False), ("3.0.11", False)],
 )
-def test_the_role_knows_the_same_as_the_recipe(version, forks):
-    said = yaml.safe_load((ROOT / "roles/haproxy/vars/main.yml").read_text())
-    variables = {name: trust_as_template(text) for name, text in said.items()}
+def test_the_role_has_the_same_packages_and_releases(version, forks):
+    role = yaml.safe_load((ROOT / "roles/haproxy/vars/main.yml").read_text())
+    variables = {name: trust_as_template(text) for name, text in role.items()}
     templar = Templar(DataLoader(), variables={**variables, "haproxy_version": version})
     assert templar.template(variables["haproxy__has_master"]) is not forks
     assert sorted(templar.template(variables["haproxy__packages"])) == sorted(packages(version))
 
 
 @pytest.mark.parametrize(
-    ("said", "wanted", "fitting"),
+    ("version", "release", "expected"),
     [
         ("2.6.12", "2.6.12", True),
         ("2.6.12-f588462", "2.6.12", True),
@@ -67,11 +67,11 @@ def test_the_role_knows_the_same_as_the_recipe(version, forks):
         ("", "2.6.1", False),
     ],
 )
-def test_a_binary_is_the_release_that_was_asked_for(said, wanted, fitting):
-    assert fits(said, wanted) is fitting
+def test_the_version_of_a_binary_is_of_its_release(version, release, expected):
+    assert is_release(version, release) is expected
 
 
-def test_no_compiler_is_said_with_what_to_install(tmp_path, monkeypatch):
+def test_without_a_compiler_the_error_has_the_packages(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None if name == "gcc" else name)
-    with pytest.raises(ArtifactError, match=r"no gcc here.*install gcc, libc6-dev, make, libsystemd-dev"):
+    with pytest.raises(ArtifactError, match=r"without gcc; install gcc, libc6-dev, make, libsystemd-dev"):
         build(str(tmp_path / "a"), f"sha256:{'0' * 64}", "2.8.5", str(tmp_path / "h"), 60)

@@ -1,4 +1,4 @@
-"""A host with a kernel of its own, made of files."""
+"""A fake host with a fake kernel: a directory of files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PATH = "/etc/sysctl.d/60-kernel-network.conf"
 
 
 class Host:
-    """A directory tree in place of a host, and a Kernel over it that a test may replace."""
+    """A directory as the root of a host, and its Kernel, which a test may replace."""
 
     def __init__(self, directory, live=LIVE):
         self.directory = directory
@@ -40,17 +40,17 @@ class Host:
     def get(self, path):
         return (self.root / path).read_text().strip()
 
-    def apply(self, keys=PROFILE, check=False, **more):
-        request = Request.from_params({"keys": keys, "path": PATH, **more})
+    def apply(self, keys=PROFILE, check=False, **options):
+        request = Request.from_params({"keys": keys, "path": PATH, **options})
         return apply_profile(request, self.kernel, dry_run=check)
 
     def write(self, path, text):
-        """Make a file on the host, as somebody else would."""
+        """Write a file on the host."""
         file = self.directory / path.lstrip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
 
     def snapshot(self):
-        """Every byte and inode of the tree."""
+        """Return content, inode and time of every file."""
         files = [path for path in self.directory.rglob("*") if path.is_file()]
         return {path: (path.read_bytes(), path.stat().st_ino, path.stat().st_mtime_ns) for path in files}

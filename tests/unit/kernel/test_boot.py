@@ -1,4 +1,4 @@
-"""Which file has the last word on a key at boot, by sysctl.d(5)."""
+"""The file that sets a key at boot, by sysctl.d(5)."""
 
 import pytest
 from ansible.module_utils.hamesh.kernel.keys import KernelError
@@ -14,7 +14,7 @@ def host(tmp_path):
 
 
 def set_by(host, *paths):
-    """A host with these files, each of which sets the key to a value of its own; what is said of it."""
+    """Write these files, which set the key to 1, 2, …, and apply the profile. Returns the result of the key."""
     for number, path in enumerate(paths, 1):
         host.write(path, f"# a comment\n{KEY} = {number}\n")
     return host.apply({KEY: 65535}).keys[KEY]
@@ -31,13 +31,13 @@ def set_by(host, *paths):
         (["/usr/lib/sysctl.d/70-a.conf", "/run/sysctl.d/70-a.conf"], "/run/sysctl.d/70-a.conf, line 2: 2"),
         (["/etc/sysctl.d/local.conf"], "/etc/sysctl.d/local.conf, line 2: 1"),  # letters come after digits
         (["/etc/sysctl.d/10-local.conf"], ""),
-        (["/usr/lib/sysctl.d/60-kernel-network.conf"], ""),  # the file in /etc stands before it
+        (["/usr/lib/sysctl.d/60-kernel-network.conf"], ""),  # the file in /etc takes precedence
         (["/etc/sysctl.d/99-local.conf.disabled"], ""),
         (["/opt/sysctl.d/99-local.conf"], ""),
-        (["/etc/sysctl.conf"], ""),  # no boot of Debian 13 reads it
+        (["/etc/sysctl.conf"], ""),  # not read at boot on Debian 13
     ],
 )
-def test_the_last_name_in_the_first_directory_has_the_last_word(host, paths, overridden):
+def test_the_last_name_in_the_first_directory_wins(host, paths, overridden):
     result = set_by(host, *paths)
     assert result.live == "65535"
     assert result.why == (f"overridden from the next boot on by {overridden}" if overridden else "")
@@ -45,48 +45,48 @@ def test_the_last_name_in_the_first_directory_has_the_last_word(host, paths, ove
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "why"),
     [
         ("net.core.somaxconn=4096", "overridden from the next boot on by FILE, line 1: 4096"),
         ("  net/core/somaxconn =  4096 ", "overridden from the next boot on by FILE, line 1: 4096"),
         ("- net.core.somaxconn = 4096", "overridden from the next boot on by FILE, line 1: 4096"),
-        ("-net.core.somaxconn", "overridden from the next boot on by FILE, line 1: takes it back"),
+        ("-net.core.somaxconn", "overridden from the next boot on by FILE, line 1: excludes it"),
         ("net.core.somaxconn = 1\nnet.core.somaxconn = 2", "overridden from the next boot on by FILE, line 2: 2"),
         ("net.core.somaxconn = 1\nnet.core.somaxconn = 65535", ""),
         ("net.core.somaxconn = 65535", ""),
-        ("net.core.* = 4096", ""),  # a line that names the key beats a pattern, wherever they stand
+        ("net.core.* = 4096", ""),  # a line with the full name overrides a pattern
         ("-net.core.*", ""),
         ("# net.core.somaxconn = 1\n; net.core.somaxconn = 1\n\nnonsense\n= 1", ""),
     ],
 )
-def test_a_line_is_read_as_systemd_reads_it(host, line, said):
+def test_a_line_is_read_as_systemd_reads_it(host, line, why):
     host.write("/etc/sysctl.d/99-local.conf", line)
-    assert host.apply({KEY: 65535}).keys[KEY].why == said.replace("FILE", "/etc/sysctl.d/99-local.conf")
+    assert host.apply({KEY: 65535}).keys[KEY].why == why.replace("FILE", "/etc/sysctl.d/99-local.conf")
 
 
-def test_sysctl_conf_counts_where_it_is_linked_into_the_directory(host):
+def test_sysctl_conf_is_read_where_it_is_linked_into_the_directory(host):
     host.write("/etc/sysctl.conf", "net.core.somaxconn = 1\n")
     (host.file.parent / "99-sysctl.conf").symlink_to("../sysctl.conf")
     assert "/etc/sysctl.d/99-sysctl.conf, line 1" in host.apply({KEY: 65535}).keys[KEY].why
 
 
-def test_a_link_to_nothing_hides_what_a_package_brought(host):
+def test_a_link_to_dev_null_masks_the_file_of_a_package(host):
     host.write("/usr/lib/sysctl.d/99-vendor.conf", f"{KEY} = 1\n")
     assert host.apply({KEY: 65535}).keys[KEY].status == "overridden"
     (host.file.parent / "99-vendor.conf").symlink_to("/dev/null")
     assert host.apply({KEY: 65535}).keys[KEY].status == "applied"
 
 
-def test_a_profile_that_another_file_hides_is_never_read(host, tmp_path):
+def test_a_profile_that_another_file_masks_is_not_read(host, tmp_path):
     host.write(PATH, "")
     lower = "/usr/lib/sysctl.d/60-kernel-network.conf"
     (tmp_path / lower.lstrip("/")).parent.mkdir(parents=True)
     request = Request.from_params({"keys": {KEY: 65535}, "path": lower})
     result = apply_profile(request, host.kernel, dry_run=False).keys[KEY]
-    assert result.why == f"no boot reads {lower}, because {PATH} stands before it"
+    assert result.why == f"{lower} is not read at boot: {PATH} takes precedence"
 
 
-def test_an_override_is_a_fault_however_right_the_live_value_is(host):
+def test_an_overridden_key_is_not_applied_though_its_live_value_is_as_wanted(host):
     host.write("/etc/sysctl.d/99-local.conf", f"{KEY} = 4096\n")
     host.set("net/core/somaxconn", "65535")
     for _ in range(2):
@@ -97,14 +97,14 @@ def test_an_override_is_a_fault_however_right_the_live_value_is(host):
         host.apply({KEY: 65535}, strict=True)
 
 
-def test_what_is_overridden_and_not_live_either_says_both(host):
+def test_a_key_with_two_problems_has_both_reasons(host):
     host.write("/etc/sysctl.d/99-local.conf", "net.core.gone = 1\n")
     result = host.apply({"net.core.gone": 2}).keys["net.core.gone"]
     assert result.status == "unknown"
     assert result.why.endswith("; overridden from the next boot on by /etc/sysctl.d/99-local.conf, line 1: 1")
 
 
-def test_a_value_that_is_less_than_what_another_file_asks_for_is_set_and_said(host):
+def test_a_value_that_is_less_than_that_of_another_file_is_set_with_a_note(host):
     host.write("/etc/sysctl.d/10-database.conf", f"{KEY} = 131072\n")
     outcome = host.apply({KEY: 65535})
     assert outcome.keys[KEY].status == "applied"

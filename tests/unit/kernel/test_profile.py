@@ -13,7 +13,8 @@ from ansible.module_utils.hamesh.kernel.profile import Request
 from kernel_host import PATH, PROFILE
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "kernel_network"
-# What users write
+
+# Options
 
 
 @pytest.mark.parametrize(
@@ -33,10 +34,10 @@ def test_a_value_is_normalised_as_the_kernel_compares_it(value, normal):
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "message"),
     [
-        ("net.core.somaxconn", True, "true is not 1"),
-        ("net.core.somaxconn", False, "false is not 0"),
+        ("net.core.somaxconn", True, "true is not a value of the kernel: write 1"),
+        ("net.core.somaxconn", False, "false is not a value of the kernel: write 0"),
         ("net.core.somaxconn", None, "whole number"),
         ("net.core.somaxconn", 1.5, "whole number"),
         ("net.core.somaxconn", [1, 2], "whole number"),
@@ -60,9 +61,9 @@ def test_a_value_is_normalised_as_the_kernel_compares_it(value, normal):
         ("net.ipv4.conf.*.forwarding", 1, "a key is words"),
     ],
 )
-def test_a_hostile_or_mistaken_entry_is_refused_and_nothing_is_touched(host, name, value, said):
+def test_an_entry_with_a_mistake_is_refused_and_nothing_is_changed(host, name, value, message):
     before = host.snapshot()
-    with pytest.raises(KernelError, match=said) as caught:
+    with pytest.raises(KernelError, match=message) as caught:
         host.apply({"net.core.dev_weight": 128, name: value})
     assert repr(name) in str(caught.value)
     assert repr(value) in str(caught.value)
@@ -70,13 +71,13 @@ def test_a_hostile_or_mistaken_entry_is_refused_and_nothing_is_touched(host, nam
     assert host.snapshot() == before
 
 
-def test_all_mistakes_are_told_at_once():
+def test_all_mistakes_are_in_one_error():
     keys = {"net.core.a": True, "net.core.b": 1, "net/core/b": 1, "bad": 1}
     with pytest.raises(KernelError) as caught:
         Request.from_params({"keys": keys, "path": "60-kernel", "strict": False})
     for part in [
         "'net.core.a' = True",
-        "'net/core/b' = 1: is net.core.b in another spelling",
+        "'net/core/b' = 1: is another spelling of net.core.b",
         "'bad' = 1",
         "path = '60-kernel'",
     ]:
@@ -87,7 +88,7 @@ def test_all_mistakes_are_told_at_once():
 @pytest.mark.parametrize(
     "path", ["60-kernel.conf", "/etc/sysctl.d/60-kernel", "/opt/60-kernel.conf", "/etc/sysctl.d/../60-kernel.conf"]
 )
-def test_a_file_that_no_boot_would_read_is_refused(path):
+def test_a_file_that_is_not_read_at_boot_is_refused(path):
     with pytest.raises(KernelError, match=r"must be NAME\.conf in /etc/sysctl\.d"):
         Request.from_params({"keys": {}, "path": path, "strict": False})
 
@@ -101,11 +102,11 @@ def test_a_file_that_no_boot_would_read_is_refused(path):
         ("net/ipv4/conf/eth0.100/rp_filter", "net/ipv4/conf/eth0.100/rp_filter"),
     ],
 )
-def test_a_name_becomes_the_path_that_sysctl_d_gives_it(name, path):
+def test_a_name_becomes_a_path_as_in_sysctl_d(name, path):
     assert key_path(name) == path
 
 
-def test_the_file_says_the_profile_and_nothing_else():
+def test_the_file_has_the_profile_and_nothing_else():
     profile, _ = parse_profile(PROFILE)
     lines = [line for line in render(profile).splitlines() if not line.startswith("#")]
     assert dict(line.split(" = ") for line in lines) == profile
@@ -114,10 +115,10 @@ def test_the_file_says_the_profile_and_nothing_else():
     assert HEADER.startswith("#")
 
 
-# What a host becomes
+# A host
 
 
-def test_a_profile_is_written_loaded_and_read_back_and_a_second_run_touches_nothing(host):
+def test_a_profile_is_written_set_and_read_back_and_a_second_run_changes_nothing(host):
     first = host.apply()
     assert first.changed
     assert first.shortfall == ""
@@ -154,7 +155,7 @@ def test_a_live_value_with_tabs_is_as_wanted(host):
     ],
     ids=["live value", "longer live value", "file", "binary file", "mode", "no file"],
 )
-def test_what_drifted_is_mended_once_and_shown(host, drift):
+def test_drift_is_fixed_once_and_in_the_diff(host, drift):
     host.apply()
     wanted = (host.file.read_text(), host.get("net/core/somaxconn"))
     drift(host)
@@ -167,31 +168,31 @@ def test_what_drifted_is_mended_once_and_shown(host, drift):
     assert not host.apply().changed
 
 
-def test_check_mode_foretells_the_run_and_touches_nothing(host):
+def test_check_mode_predicts_the_run_and_changes_nothing(host):
     before = host.snapshot()
-    told = host.apply(check=True)
+    predicted = host.apply(check=True)
     assert host.snapshot() == before
-    assert told.keys["net.core.somaxconn"].live == "4096"
+    assert predicted.keys["net.core.somaxconn"].live == "4096"
     done = host.apply()
-    assert (told.changed, told.diff) == (done.changed, done.diff) == (True, told.diff)
-    assert told.diff[0]["after"] == host.file.read_text()
-    assert "net.core.somaxconn = 4096" in told.diff[-1]["before"].splitlines()
-    assert "net.core.somaxconn = 65535" in told.diff[-1]["after"].splitlines()
+    assert (predicted.changed, predicted.diff) == (done.changed, done.diff) == (True, predicted.diff)
+    assert predicted.diff[0]["after"] == host.file.read_text()
+    assert "net.core.somaxconn = 4096" in predicted.diff[-1]["before"].splitlines()
+    assert "net.core.somaxconn = 65535" in predicted.diff[-1]["after"].splitlines()
     assert not host.apply(check=True).changed
 
 
-# Keys that this host cannot take
+# Keys that cannot be applied
 
 
 def make_read_only(host, path):
-    """Link the key to one that Linux lets not even root write (its mode is 0444)."""
+    """Link the key to one that not even root can write (mode 0444)."""
     (host.root / path).symlink_to("/proc/sys/kernel/ostype")
 
 
 @pytest.mark.parametrize(
     ("name", "prepare", "why"),
     [
-        ("net.ipv4.tcp_tw_recycle", None, "unknown to this kernel (6.1.0-28-cloud-amd64): Linux 4.12 dropped it"),
+        ("net.ipv4.tcp_tw_recycle", None, "unknown to this kernel (6.1.0-28-cloud-amd64): Linux 4.12 removed it"),
         ("fs.nothing", None, "unknown to this kernel (6.1.0-28-cloud-amd64)"),
         ("net.core.somaxconn.deeper", None, "unknown to this kernel (6.1.0-28-cloud-amd64)"),
         (
@@ -207,7 +208,7 @@ def make_read_only(host, path):
         (
             "net.ipv4.tcp_tw_recycle",
             lambda host: (host.root / "net/core/dev_weight").unlink(),
-            "unknown to this kernel (6.1.0-28-cloud-amd64): Linux 4.12 dropped it",
+            "unknown to this kernel (6.1.0-28-cloud-amd64): Linux 4.12 removed it",
         ),
         (
             "net.ipv4.tcp_later",
@@ -222,16 +223,16 @@ def make_read_only(host, path):
         (
             "net.core.rmem_max",
             lambda host: make_read_only(host, "net/core/rmem_max"),
-            "not writable here (EACCES: Permission denied)",
+            "not writable on this host (EACCES: Permission denied)",
         ),
         (
             "net.ipv4.conf",
             lambda host: (host.root / "net/ipv4/conf").mkdir(),
-            "not readable here (EISDIR: Is a directory)",
+            "not readable on this host (EISDIR: Is a directory)",
         ),
     ],
 )
-def test_a_key_that_cannot_be_applied_says_why_keeps_no_other_back_and_changes_once(host, name, prepare, why):
+def test_a_key_that_cannot_be_applied_has_a_reason_and_the_others_are_applied(host, name, prepare, why):
     if prepare:
         prepare(host)
     keys = {name: 1, **PROFILE}
@@ -246,13 +247,13 @@ def test_a_key_that_cannot_be_applied_says_why_keeps_no_other_back_and_changes_o
     assert not host.apply(keys, check=True).changed
 
 
-def test_a_read_only_key_that_is_as_wanted_is_applied(host):
+def test_a_read_only_key_with_the_wanted_value_is_applied(host):
     make_read_only(host, "net/core/rmem_max")
     outcome = host.apply({"net.core.rmem_max": "Linux"})
     assert outcome.keys["net.core.rmem_max"].why == ""
 
 
-def test_a_value_that_the_kernel_refuses_says_so_and_keeps_no_other_back(host, monkeypatch):
+def test_a_value_that_the_kernel_refuses_has_a_reason_and_the_others_are_applied(host, monkeypatch):
     def write(handle, data, write=os.write):
         if data == b"70000\n":
             raise OSError(22, "Invalid argument")
@@ -266,13 +267,13 @@ def test_a_value_that_the_kernel_refuses_says_so_and_keeps_no_other_back(host, m
 
 
 class Clamping(Kernel):
-    """Takes no more than 4096."""
+    """Sets 4096 at most."""
 
     def write(self, name, value):
         return super().write(name, str(min(int(value), 4096)))
 
 
-def test_a_clamped_value_is_told_and_is_no_change_the_second_time(host):
+def test_a_clamped_value_has_a_reason_and_is_not_a_change_in_the_second_run(host):
     host.kernel = Clamping(host.directory)
     host.set("net/core/somaxconn", "128")
     keys = {"net.core.somaxconn": 65535}
@@ -303,7 +304,7 @@ def test_a_key_that_an_earlier_key_resets_is_set_in_the_same_run(host):
 
 
 @pytest.mark.parametrize("check", [True, False])
-def test_strict_fails_for_a_lost_key_after_all_others_are_applied(host, check):
+def test_strict_fails_for_a_key_after_all_others_are_applied(host, check):
     with pytest.raises(KernelError, match=r"tcp_tw_recycle \(unknown to this kernel") as caught:
         host.apply({"net.ipv4.tcp_tw_recycle": 1, **PROFILE}, check=check, strict=True)
     assert caught.value.facts["keys"]["net.core.somaxconn"]["live"] == ("4096" if check else "65535")
@@ -317,12 +318,12 @@ def test_strict_fails_for_a_lost_key_after_all_others_are_applied(host, check):
 
 @pytest.mark.parametrize("check", [True, False])
 @pytest.mark.parametrize(
-    "spoil",
+    "prepare",
     [lambda host: host.file.parent.rmdir(), lambda host: host.file.mkdir()],
     ids=["no directory", "a directory in its place"],
 )
-def test_without_its_file_no_key_is_loaded_and_the_error_has_the_keys(host, spoil, check):
-    spoil(host)
+def test_without_its_file_no_key_is_set_and_the_error_has_the_keys(host, prepare, check):
+    prepare(host)
     with pytest.raises(KernelError, match=r"cannot read or write .*/etc/sysctl\.d") as caught:
         host.apply(check=check)
     assert caught.value.facts["keys"]["net.core.somaxconn"]["live"] == "4096"
@@ -330,7 +331,7 @@ def test_without_its_file_no_key_is_loaded_and_the_error_has_the_keys(host, spoi
     assert host.get("net/core/somaxconn") == "4096"
 
 
-def test_a_file_that_cannot_be_written_whole_stays_as_it_was(host, monkeypatch):
+def test_a_file_that_cannot_be_written_is_unchanged(host, monkeypatch):
     host.file.write_text("# old\n")
 
     def full(handle):
@@ -344,7 +345,7 @@ def test_a_file_that_cannot_be_written_whole_stays_as_it_was(host, monkeypatch):
     assert host.get("net/core/somaxconn") == "4096"
 
 
-# What the module and the role say of themselves
+# The module and the role
 
 
 def test_the_module_documents_its_options():
@@ -354,7 +355,7 @@ def test_the_module_documents_its_options():
     }
 
 
-def test_the_roles_own_profile_has_no_mistake_and_the_promised_keys():
+def test_the_roles_default_profile_has_no_mistakes():
     defaults = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
     profile, mistakes = parse_profile(defaults["kernel_network_sysctl"])
     assert mistakes == {}

@@ -1,9 +1,9 @@
-"""What a host's kernel must allow for because of the mesh, and what comes of it on a host that has more, or less."""
+"""The kernel keys that the mesh needs, and the result on hosts that have more or less."""
 
 import pytest
-from ansible.module_utils.hamesh.kernel.keys import KernelError, covers, join, parse_ports, render_ports
+from ansible.module_utils.hamesh.kernel.keys import KernelError, combine, is_enough, parse_ports, render_ports
 from ansible.module_utils.hamesh.kernel.requirements import least_keys, tcp_memory
-from ansible.module_utils.hamesh.mesh.build_dir import kernels
+from ansible.module_utils.hamesh.mesh.build_dir import kernel_requirements
 from kernel_host import LIVE, PATH, Host
 from meshes import compiled
 
@@ -29,16 +29,16 @@ def host(tmp_path):
 # The compilation
 
 
-def test_a_host_has_the_ports_that_it_serves_and_those_at_which_its_sidecar_listens():
+def test_a_host_needs_the_ports_of_its_services_and_of_its_sidecar():
     hosts = {"app1": {}, "web1": {"sidecar_maxconn": 100}}
-    found = kernels(compiled({"check": {"port": 9090}, "consumers": ["web"]}, hosts))
-    assert found == {
+    requirements = kernel_requirements(compiled({"check": {"port": 9090}, "consumers": ["web"]}, hosts))
+    assert requirements == {
         "app1": {"ports": [8080, 9090], "maxconn": 0, "backlog": 0},
         "app2": {"ports": [8080, 9090], "maxconn": 0, "backlog": 0},
         "web1": {"ports": [8081], "maxconn": 100, "backlog": 100},
         "web2": {"ports": [8081], "maxconn": 4096, "backlog": 4096},
     }
-    both = kernels(compiled({"consumers": ["app"]}))
+    both = kernel_requirements(compiled({"consumers": ["app"]}))
     assert both == {host: {"ports": [8080, 8081], "maxconn": 4096, "backlog": 4096} for host in ("app1", "app2")}
 
 
@@ -46,8 +46,8 @@ def test_a_host_has_the_ports_that_it_serves_and_those_at_which_its_sidecar_list
     ("extra", "backlog"),
     [([], 4096), (["backlog 9000"], 9000), (["maxconn 300"], 300), (["maxconn 300", "backlog 10"], 10)],
 )
-def test_a_listener_lets_as_many_wait_as_its_own_lines_say(extra, backlog):
-    assert kernels(compiled({"extra": extra}))["web1"]["backlog"] == backlog
+def test_the_backlog_follows_the_lines_of_the_listeners(extra, backlog):
+    assert kernel_requirements(compiled({"extra": extra}))["web1"]["backlog"] == backlog
 
 
 # From the mesh to keys
@@ -64,14 +64,14 @@ def test_a_listener_lets_as_many_wait_as_its_own_lines_say(extra, backlog):
         ([1, 65535], "1,65535"),
     ],
 )
-def test_ports_are_written_as_the_kernel_gives_them_back(ports, text):
+def test_ports_are_written_as_the_kernel_returns_them(ports, text):
     assert render_ports(parse_ports(ports)) == text
 
 
 @pytest.mark.parametrize(
     "word", ["0", "65536", "9-8", "-1", "80-", "http", "", "80 81", "1-65536", "8080\n; x", "\u0661"]
 )
-def test_what_is_no_port_is_refused_and_nothing_is_touched(host, word):
+def test_an_invalid_port_is_refused_and_nothing_is_changed(host, word):
     before = host.snapshot()
     with pytest.raises(KernelError, match="ports are numbers from 1 to 65535"):
         host.apply(ports=["8080", word])
@@ -97,12 +97,12 @@ def test_what_is_no_port_is_refused_and_nothing_is_touched(host, word):
         ),
     ],
 )
-def test_from_ports_and_maxconn_follow_least_values(arguments, keys):
+def test_ports_and_maxconn_determine_least_values(arguments, keys):
     assert least_keys(**arguments) == keys
 
 
 @pytest.mark.parametrize(
-    ("name", "one", "other", "both", "enough"),
+    ("name", "value", "least", "combined", "enough"),
     [
         (NR_OPEN, "10", "9", "10", True),
         (NR_OPEN, "9", "10", "10", False),
@@ -114,21 +114,21 @@ def test_from_ports_and_maxconn_follow_least_values(arguments, keys):
         (RESERVED, "nonsense", "85", "85", False),
     ],
 )
-def test_what_is_there_and_what_is_needed_make_the_least_that_is_enough_for_both(name, one, other, both, enough):
-    assert join(name, one, other) == both
-    assert covers(name, one, other) is enough
+def test_a_value_and_a_least_value_are_combined(name, value, least, combined, enough):
+    assert combine(name, value, least) == combined
+    assert is_enough(name, value, least) is enough
 
 
 # On a host
 
 
-def test_a_host_that_has_enough_is_left_alone_and_says_so(host):
+def test_a_host_that_has_enough_is_not_changed(host):
     result = host.apply({}, maxconn=4096)
     assert {name: key.status for name, key in result.keys.items()} == {
         "net.core.somaxconn": "enough",
         NR_OPEN: "enough",
         "fs.file-max": "enough",
-        TRACKED: "unneeded",  # nothing is tracked here, and loading the module would cost
+        TRACKED: "unneeded",  # connections are not tracked
     }
     assert result.shortfall == ""
     assert NR_OPEN not in host.file.read_text()
@@ -141,12 +141,12 @@ def test_a_host_that_has_less_is_raised_and_a_second_run_changes_nothing(host):
     assert "fs.nr_open = 3004096\n" in host.file.read_text()
     assert host.get("net/core/somaxconn") == "1000000"
     assert not host.apply({}, maxconn=1_000_000).changed
-    host.file.unlink()  # by somebody: what is live does not hide that the next boot would have less
+    host.file.unlink()  # by hand: the next boot would set less, whatever is live
     assert host.apply({}, maxconn=1_000_000).changed
     assert "fs.nr_open = 3004096\n" in host.file.read_text()
 
 
-def test_what_another_file_sets_higher_stays_higher(host):
+def test_a_higher_value_of_another_file_is_kept(host):
     host.write("/etc/sysctl.d/10-database.conf", "fs.nr_open = 9000000\n")
     result = host.apply({}, maxconn=1_000_000).keys[NR_OPEN]
     assert (result.status, result.file) == ("enough", "/etc/sysctl.d/10-database.conf")
@@ -154,12 +154,10 @@ def test_what_another_file_sets_higher_stays_higher(host):
     assert int(host.get("fs/nr_open")) >= 3004096
 
 
-def test_a_profile_that_asks_for_less_than_the_sidecar_needs_is_raised_and_told(host):
+def test_a_profile_with_less_than_the_sidecar_needs_is_raised_with_a_note(host):
     outcome = host.apply({"net.core.somaxconn": 1024}, maxconn=4096)
     assert host.get("net/core/somaxconn") == "4096"
-    assert outcome.notes[0] == (
-        "net.core.somaxconn = 1024 is less than the sidecar's maxconn needs: 4096 is set instead"
-    )
+    assert outcome.notes[0] == ("net.core.somaxconn = 1024 is less than the sidecar's maxconn needs, so 4096 is set")
     assert not host.apply({"net.core.somaxconn": 1024}, maxconn=4096).changed
 
 
@@ -168,13 +166,13 @@ def test_ports_are_added_to_those_that_the_host_and_its_files_reserve(host):
     assert host.apply({}, ports=["8081", "8080"]).keys[RESERVED].live == "8080-8081,30000"
     host.write("/etc/sysctl.d/10-database.conf", f"{RESERVED} = 5432,5433\n")
     host.apply({"net/ipv4/ip_local_reserved_ports": "9000"}, ports=["8080"])
-    assert host.get("net/ipv4/ip_local_reserved_ports") == "8080,9000"  # the profile names them, and is exact
+    assert host.get("net/ipv4/ip_local_reserved_ports") == "8080,9000"  # exactly those of the profile
     host.apply({}, ports=["8080"])
     assert f"{RESERVED} = 5432-5433,8080\n" in host.file.read_text()
     assert not host.apply({}, ports=["8080"]).changed
 
 
-def test_the_tracking_table_is_raised_where_connections_are_tracked_and_its_module_comes_with_the_boot(host):
+def test_nf_conntrack_max_is_raised_and_its_module_is_loaded_at_boot(host):
     host.set("net/netfilter/nf_conntrack_max", "4096")
     result = host.apply({}, maxconn=4096)
     assert (result.keys[TRACKED].status, result.keys[TRACKED].live) == ("applied", "65536")
@@ -190,36 +188,41 @@ def test_the_tracking_table_is_raised_where_connections_are_tracked_and_its_modu
 
 
 @pytest.mark.parametrize(
-    ("maxconn", "tcp_mem", "guest", "said"),
+    ("maxconn", "tcp_mem", "guest", "message"),
     [
-        (4096, "9000 12000 18000", 768 << 20, "less than the 96 MiB of the smallest buffers"),
+        (4096, "9000 12000 18000", 768 << 20, "the smallest buffers need 96 MiB"),
         (1000, "9000 12000 18000", 768 << 20, ""),
         (4096, "100000 200000 400000", GIB, "TCP can take more than all memory"),
-        (10, "100000 200000 400000", GIB, ""),  # thirty sockets cannot take that much
+        (10, "100000 200000 400000", GIB, ""),  # thirty sockets take less
         (4096, None, 24 * GIB, ""),
-        (200_000, None, 24 * GIB, "less than the 4,688 MiB"),
+        (200_000, None, 24 * GIB, "the smallest buffers need 4,688 MiB"),
         (4096, "9000 12000 18000", 0, ""),
-        (4096, "nonsense", GIB, "less than the 96 MiB"),
+        (4096, "nonsense", GIB, "the smallest buffers need 96 MiB"),
     ],
 )
-def test_tcp_at_full_maxconn_is_held_against_the_memory_there_is(maxconn, tcp_mem, guest, said):
+def test_tcp_at_full_maxconn_is_compared_with_the_memory(maxconn, tcp_mem, guest, message):
     warning = tcp_memory(maxconn, "4096 87380 16777216", "4096 65536 16777216", tcp_mem, guest, 4096).warning
-    assert bool(warning) is bool(said)
-    assert said in warning
+    assert bool(warning) is bool(message)
+    assert message in warning
 
 
-def test_the_warning_has_the_figures_and_the_result_has_them_always(host):
+def test_the_figures_are_in_the_warning_and_in_the_result(host):
     outcome = host.apply({}, maxconn=4096)
     assert outcome.as_result()["tcp_memory"]["sockets"] == 12288
     assert outcome.as_result()["tcp_memory"]["guest"] == 2 * GIB
-    (told,) = outcome.notes
-    for figure in ("12,288 sockets", "442,368 MiB", "70 MiB at most (net.ipv4.tcp_mem)", "the host has 2,048 MiB"):
-        assert figure in told
+    (warning,) = outcome.notes
+    for figure in (
+        "12,288 sockets",
+        "442,368 MiB",
+        "the kernel allows TCP 70 MiB (net.ipv4.tcp_mem)",
+        "the host has 2,048 MiB",
+    ):
+        assert figure in warning
     assert "tcp_memory" not in host.apply({}).as_result()
 
 
-def test_all_mistakes_in_numbers_are_told(host):
+def test_all_mistakes_in_numbers_are_in_one_error(host):
     with pytest.raises(KernelError) as caught:
         host.apply({}, maxconn=-1, backlog=-2, nofile=-3, path=PATH)
-    for said in ("maxconn = -1", "backlog = -2", "nofile = -3"):
-        assert said in str(caught.value)
+    for message in ("maxconn = -1", "backlog = -2", "nofile = -3"):
+        assert message in str(caught.value)

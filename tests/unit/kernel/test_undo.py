@@ -1,4 +1,4 @@
-"""What was there before the first run comes back: whatever happened in between, and once."""
+"""The values before the first run are given back, after reboots, edits and killed runs."""
 
 import json
 
@@ -16,7 +16,7 @@ def host(tmp_path):
 
 
 def files(host):
-    """All files but the keys."""
+    """Return all files but the keys."""
     return sorted(str(p.relative_to(host.directory)) for p in host.directory.rglob("*.*") if p.is_file())
 
 
@@ -24,7 +24,7 @@ def is_as_before(host):
     return {path: host.get(path).split() for path in LIVE} == {path: value.split() for path, value in LIVE.items()}
 
 
-def test_absent_gives_back_what_was_there_and_a_second_time_changes_nothing(host):
+def test_absent_gives_back_previous_values_and_a_second_run_changes_nothing(host):
     host.apply()
     outcome = host.apply(state="absent")
     assert outcome.changed
@@ -41,25 +41,25 @@ def test_absent_gives_back_what_was_there_and_a_second_time_changes_nothing(host
     assert host.snapshot() == before
 
 
-def test_absent_on_a_host_that_never_had_it_changes_nothing(host):
+def test_absent_without_a_profile_changes_nothing(host):
     before = host.snapshot()
     assert not host.apply(state="absent").changed
     assert host.snapshot() == before
 
 
-def test_a_check_foretells_what_is_given_back_and_touches_nothing(host):
+def test_check_mode_predicts_what_is_given_back_and_changes_nothing(host):
     host.apply()
     before = host.snapshot()
-    told = host.apply(check=True, state="absent")
+    predicted = host.apply(check=True, state="absent")
     assert host.snapshot() == before
     done = host.apply(state="absent")
-    assert (told.changed, told.diff) == (True, done.diff)
+    assert (predicted.changed, predicted.diff) == (True, done.diff)
 
 
-def test_a_reboot_in_between_makes_it_no_other(host):
+def test_previous_values_survive_a_reboot(host):
     host.apply()
-    host.set("net/core/somaxconn", "128")  # what another kernel begins with
-    for line in host.file.read_text().splitlines()[1:]:  # and what systemd makes of it
+    host.set("net/core/somaxconn", "128")  # the default of another kernel
+    for line in host.file.read_text().splitlines()[1:]:  # as systemd sets them at boot
         name, value = line.split(" = ")
         host.set(name.replace(".", "/"), value)
     host.apply()
@@ -67,7 +67,7 @@ def test_a_reboot_in_between_makes_it_no_other(host):
     assert is_as_before(host)
 
 
-def test_a_key_that_leaves_the_profile_gets_back_what_it_was_and_the_others_keep_theirs(host):
+def test_a_key_that_leaves_the_profile_is_given_back_and_the_others_stay(host):
     host.apply()
     rest = {name: value for name, value in PROFILE.items() if name != "net.core.somaxconn"}
     outcome = host.apply(rest)
@@ -90,14 +90,14 @@ def test_another_spelling_is_the_same_key(host):
     assert is_as_before(host)
 
 
-def test_where_nobody_knows_what_was_there_it_is_left_and_said(host):
-    host.write(PATH, "net.core.somaxconn = 65535\n")  # written before anybody kept what was there
+def test_a_key_with_an_unknown_previous_value_is_left_with_a_note(host):
+    host.write(PATH, "net.core.somaxconn = 65535\n")  # written before previous values were kept
     host.set("net/core/somaxconn", "65535")
     host.apply()
     outcome = host.apply(state="absent")
     assert outcome.keys["net.core.somaxconn"].status == "left"
     assert outcome.notes == (
-        "What net.core.somaxconn was is not known: the kernel's own value comes with the next boot",
+        "The previous value of net.core.somaxconn is unknown: the default returns with the next boot",
     )
     assert host.get("net/core/somaxconn") == "65535"
     assert host.get("net/ipv4/ip_local_port_range") == "32768 60999"
@@ -105,19 +105,19 @@ def test_where_nobody_knows_what_was_there_it_is_left_and_said(host):
 
 
 class Killed(BaseException):
-    """A run that ends where it is."""
+    """Raised where a run is killed."""
 
 
 @pytest.mark.parametrize("at", range(8))
 @pytest.mark.parametrize("state", ["present", "absent"])
-def test_a_run_that_is_killed_at_any_point_is_mended_by_the_next(host, monkeypatch, at, state):
+def test_the_next_run_finishes_one_that_was_killed_at_any_point(host, monkeypatch, at, state):
     if state == "absent":
         host.apply()
-    left = [at]
+    steps_left = [at]
 
     def step():
-        left[0] -= 1
-        if left[0] < 0:
+        steps_left[0] -= 1
+        if steps_left[0] < 0:
             raise Killed
 
     class Mortal(Kernel):
@@ -145,7 +145,7 @@ def test_a_run_that_is_killed_at_any_point_is_mended_by_the_next(host, monkeypat
     assert files(host) == []
 
 
-def test_what_cannot_be_given_back_is_said_and_tried_again(host, monkeypatch):
+def test_a_value_that_cannot_be_given_back_is_tried_again(host, monkeypatch):
     host.apply()
 
     class Stubborn(Kernel):
@@ -164,7 +164,7 @@ def test_what_cannot_be_given_back_is_said_and_tried_again(host, monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"net.core.somaxconn": 1}'])
-def test_a_damaged_record_of_what_was_there_is_named_and_nothing_is_touched(host, text):
+def test_a_damaged_file_of_previous_values_is_an_error_and_nothing_is_changed(host, text):
     host.write(STORE, text)
     before = host.snapshot()
     with pytest.raises(KernelError, match=r"/var/lib/hamesh/sysctl/60-kernel-network\.conf\.json, .* is damaged"):

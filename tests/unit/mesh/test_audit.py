@@ -1,4 +1,4 @@
-"""A text that is not exactly its model does not pass, wherever the difference came from."""
+"""The audit finds each difference between a configuration and its model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SOCKET = "    stats socket /run/haproxy/admin.sock mode 600 level admin\n"
 
 @pytest.mark.parametrize("fields", [{}, *(fields for fields, _, _ in EFFECTS)], ids=str)
 @pytest.mark.parametrize("mode", ["http", "tcp"])
-def test_what_is_rendered_passes(fields, mode):
+def test_a_rendered_configuration_has_no_differences(fields, mode):
     if mode == "tcp" and fields.keys() & {"balance", "check", "stick", "passive_check"}:
         return
     mesh = compiled({**fields, "mode": mode})
@@ -57,41 +57,41 @@ def test_what_is_rendered_passes(fields, mode):
         ("listen app", "listen apple", "the text: 'listen app' is missing"),
         ("listen app", "listen app from x", "the text: 'listen app from x' is not in the model"),
         (BIND, BIND + "    listen other\n", "the text: 'listen other' is not in the model"),
-        ("\n\nglobal", "\n\nbind :1\nglobal", "lines that stand in no section: 'bind :1"),
+        ("\n\nglobal", "\n\nbind :1\nglobal", "lines outside of a section: 'bind :1"),
         ("\n\nglobal", "\nglobal", "the text does not begin with one line of comment"),
         ("# Sidecar of web1", "# Sidecar\nglobal", "the text does not begin with one line of comment"),
-        (BIND, BIND + "\n", "lines that stand in no section"),
-        (BIND, BIND + "    # bind :1\n", "character '#' is out of place in '    # bind :1'"),
-        ("path /a", "path /a\x00", "character '\\x00' is out of place"),
-        ("path /a", "path /a\r", "character '\\r' is out of place"),
-        ("path /a", "path /a\u2028", "character '\\u2028' is out of place"),
-        ("path /a", 'path "/a"', "character '\"' is out of place"),
-        ("path /a", "path $HOME", "character '$' is out of place"),
-        ("path /a", "path \\x41", "character '\\\\' is out of place"),
+        (BIND, BIND + "\n", "lines outside of a section"),
+        (BIND, BIND + "    # bind :1\n", "character '#' is not allowed in '    # bind :1'"),
+        ("path /a", "path /a\x00", "character '\\x00' is not allowed in"),
+        ("path /a", "path /a\r", "character '\\r' is not allowed in"),
+        ("path /a", "path /a\u2028", "character '\\u2028' is not allowed in"),
+        ("path /a", 'path "/a"', "character '\"' is not allowed in"),
+        ("path /a", "path $HOME", "character '$' is not allowed in"),
+        ("path /a", "path \\x41", "character '\\\\' is not allowed in"),
     ],
 )
-def test_a_text_that_was_tampered_with_is_told_from_the_model(old, new, message):
+def test_a_changed_text_has_a_difference(old, new, message):
     assert old in TEXT
-    found = audit(TEXT.replace(old, new, 1), SIDECAR)
-    assert any(message in one for one in found), found
-    assert all("\n" not in one for one in found)
+    differences = audit(TEXT.replace(old, new, 1), SIDECAR)
+    assert any(message in difference for difference in differences), differences
+    assert all("\n" not in difference for difference in differences)
 
 
-def test_lines_in_another_order_are_told_from_the_model():
+def test_lines_in_another_order_are_a_difference():
     acl, deny = "    acl a path /a\n", "    http-request deny if a\n"
-    assert "listen app: its lines stand in another order" in audit(TEXT.replace(acl + deny, deny + acl), SIDECAR)
+    assert "listen app: the lines are in another order" in audit(TEXT.replace(acl + deny, deny + acl), SIDECAR)
 
 
-def test_a_line_moved_to_another_section_is_told_from_the_model():
+def test_a_line_in_another_section_is_two_differences():
     moved = TEXT.replace("    daemon\n", "").replace(BIND, BIND + "    daemon\n")
-    found = audit(moved, SIDECAR)
-    assert "global: 'daemon' is missing" in found
-    assert "listen app: 'daemon' is not in the model" in found
+    differences = audit(moved, SIDECAR)
+    assert "global: 'daemon' is missing" in differences
+    assert "listen app: 'daemon' is not in the model" in differences
 
 
-def test_a_text_under_another_generation_is_told_from_the_model():
+def test_another_generation_is_a_difference():
     generation = render(SIDECAR, TEMPLATE).generation
-    assert any("description hamesh" in one for one in audit(TEXT.replace(generation, "0" * 12), SIDECAR))
+    assert any("description hamesh" in difference for difference in audit(TEXT.replace(generation, "0" * 12), SIDECAR))
 
 
 @pytest.mark.parametrize(
@@ -102,10 +102,10 @@ def test_a_text_under_another_generation_is_told_from_the_model():
         {"listeners": ()},
     ],
 )
-def test_the_text_of_one_sidecar_is_not_that_of_another(other):
+def test_the_configuration_of_another_sidecar_has_differences(other):
     assert audit(TEXT, dataclasses.replace(SIDECAR, **other))
 
 
 @pytest.mark.parametrize("text", ["", "\n", "\n\n", "# x", "# x\n\nglobal\n", "\n\n\n\n"])
-def test_a_text_that_is_none_is_told_from_the_model(text):
+def test_a_text_without_the_sections_has_differences(text):
     assert audit(text, SIDECAR)

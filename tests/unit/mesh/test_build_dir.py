@@ -1,4 +1,4 @@
-"""The build directory holds exactly one mesh."""
+"""Write a build, replace it, publish it, and read it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from ansible.module_utils.hamesh.mesh.build_dir import (
     BuildError,
     build_files,
-    changes,
+    plan_changes,
     read_index,
-    run_index,
+    read_run_index,
     write_build,
 )
 from ansible.module_utils.hamesh.mesh.render import render
@@ -22,7 +22,7 @@ SOURCES = ["/srv/inventory", "extra,"]
 
 
 def files(mesh, sources=SOURCES):
-    return build_files(mesh, {host: render(one, TEMPLATE) for host, one in mesh.sidecars.items()}, sources)
+    return build_files(mesh, {host: render(sidecar, TEMPLATE) for host, sidecar in mesh.sidecars.items()}, sources)
 
 
 def build(directory, mesh, sources=SOURCES):
@@ -33,7 +33,7 @@ def tree(directory):
     return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
 
-def test_it_has_a_configuration_per_sidecar_and_an_index(tmp_path):
+def test_a_build_has_a_configuration_per_sidecar_and_an_index(tmp_path):
     mesh = compiled({})
     assert build(tmp_path, mesh) == ["web1/haproxy.cfg", "web2/haproxy.cfg", "mesh.json"]
     index = json.loads((tmp_path / "mesh.json").read_text())
@@ -44,7 +44,7 @@ def test_it_has_a_configuration_per_sidecar_and_an_index(tmp_path):
     assert [backend["name"] for backend in index["pools"]["app"]] == ["app1", "app2"]
 
 
-def test_nobody_else_on_the_controller_may_read_it(tmp_path):
+def test_a_build_is_not_readable_by_other_users(tmp_path):
     build(tmp_path, compiled({}))
     assert {path.stat().st_mode & 0o777 for path in tmp_path.rglob("*.*")} == {0o640}
 
@@ -56,7 +56,7 @@ def test_a_second_build_changes_nothing(tmp_path):
     assert (tmp_path / "web1/haproxy.cfg").stat().st_mtime_ns == stamp
 
 
-def test_a_host_that_is_no_sidecar_now_loses_its_configuration_and_nobody_else_does(tmp_path):
+def test_a_host_without_a_sidecar_loses_its_configuration_and_other_files_stay(tmp_path):
     build(tmp_path, compiled({}))
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes/haproxy.cfg").write_text("mine")
@@ -64,7 +64,7 @@ def test_a_host_that_is_no_sidecar_now_loses_its_configuration_and_nobody_else_d
     assert sorted(path.name for path in tmp_path.iterdir()) == ["app1", "app2", "mesh.json", "notes"]
 
 
-def test_an_index_that_lies_leads_nowhere_else(tmp_path):
+def test_an_index_with_a_path_outside_of_the_build_removes_nothing_there(tmp_path):
     (tmp_path / "victim").mkdir()
     (tmp_path / "victim/haproxy.cfg").write_text("precious")
     (tmp_path / "build").mkdir()
@@ -73,63 +73,63 @@ def test_an_index_that_lies_leads_nowhere_else(tmp_path):
     assert (tmp_path / "victim/haproxy.cfg").read_text() == "precious"
 
 
-def test_what_would_change_is_said_and_not_done(tmp_path):
+def test_planned_changes_are_not_made(tmp_path):
     build(tmp_path, compiled({}))
     before = tree(tmp_path)
     new = files(compiled({"consumers": ["app"]}))
-    found = changes(tmp_path, new)
+    planned = plan_changes(tmp_path, new)
     assert tree(tmp_path) == before
-    assert list(found) == write_build(tmp_path, new)
-    assert [path for path, text in found.items() if text is None] == ["web1/haproxy.cfg", "web2/haproxy.cfg"]
-    assert list(changes(tmp_path / "nothing", new)) == list(new)
+    assert list(planned) == write_build(tmp_path, new)
+    assert [path for path, text in planned.items() if text is None] == ["web1/haproxy.cfg", "web2/haproxy.cfg"]
+    assert list(plan_changes(tmp_path / "nothing", new)) == list(new)
     assert not (tmp_path / "nothing").exists()
 
 
-def test_two_runs_that_publish_at_the_same_time_leave_one_of_their_builds(tmp_path):
-    """Each writes its files, removes the other's, and mesh.json last."""
-    both = [files(compiled({"consumers": [group]})) for group in ("app", "web")]
-    whole = [{path: text.encode() for path, text in each.items()} for each in both]
+def test_two_runs_that_publish_at_the_same_time_leave_one_whole_build(tmp_path):
+    builds = [files(compiled({"consumers": [group]})) for group in ("app", "web")]
+    whole = [{path: text.encode() for path, text in build.items()} for build in builds]
     ready = threading.Barrier(2, timeout=5)
 
-    def publish(mine):
+    def publish(own):
         for _ in range(60):
             ready.wait()
-            write_build(tmp_path, mine)
+            write_build(tmp_path, own)
             ready.wait()
             assert tree(tmp_path) in whole
 
     with ThreadPoolExecutor(2) as pool:
-        assert list(pool.map(publish, both)) == [None, None]
+        assert list(pool.map(publish, builds)) == [None, None]
 
 
 # --- reading
 
 
-def test_a_run_reads_its_own_build_whatever_is_published(tmp_path):
+def test_a_run_reads_its_own_build_and_not_the_published_one(tmp_path):
     build(tmp_path / "run", compiled({}))
     build(tmp_path / "published", compiled({"consumers": ["app"]}), ["/srv/other"])
-    assert run_index(tmp_path / "run", tmp_path / "published", SOURCES) == read_index(tmp_path / "run")
+    assert read_run_index(tmp_path / "run", tmp_path / "published", SOURCES) == read_index(tmp_path / "run")
 
 
-def test_a_run_that_compiled_nothing_keeps_to_what_was_published_when_it_began(tmp_path):
+def test_a_run_that_has_not_compiled_keeps_the_published_build_that_it_read_first(tmp_path):
     run, published = tmp_path / "run", tmp_path / "published"
     build(published, compiled({}))
-    first = run_index(run, published, SOURCES)
+    first = read_run_index(run, published, SOURCES)
     assert sorted(first["sidecars"]) == ["web1", "web2"]
     build(published, compiled({"consumers": ["app"]}), ["/srv/other"])
-    assert run_index(run, published, SOURCES) == first
+    assert read_run_index(run, published, SOURCES) == first
 
 
 @pytest.mark.parametrize("sources", [["/srv/other"], ["extra,", "/srv/inventory"], ["/srv/inventory"]])
-def test_another_inventory_s_build_is_refused_with_what_to_do(tmp_path, sources):
+def test_the_build_of_another_inventory_is_refused_with_advice(tmp_path, sources):
     build(tmp_path / "published", compiled({}))
-    with pytest.raises(BuildError) as refused:
-        run_index(tmp_path / "run", tmp_path / "published", sources)
-    words = " ".join(f"-i {source}" for source in sources)
-    assert str(refused.value) == (
-        f"The build in {tmp_path}/published is of another inventory, -i /srv/inventory -i extra,; this run has {words}"
-        f". Compile with ansible-playbook {words} playbooks/compile-mesh.yml, name the build of this inventory with -e "
-        f"mesh_build_dir=DIR, or go back host by host: ansible HOST {words} -b -m haproxy_apply -a generation=previous"
+    with pytest.raises(BuildError) as error:
+        read_run_index(tmp_path / "run", tmp_path / "published", sources)
+    options = " ".join(f"-i {source}" for source in sources)
+    assert str(error.value) == (
+        f"The build in {tmp_path}/published is of another inventory, -i /srv/inventory -i extra,; this run has "
+        f"{options}. Compile with ansible-playbook {options} playbooks/compile-mesh.yml, set the build of this "
+        f"inventory with -e mesh_build_dir=DIR, or roll back host by host: ansible HOST {options} -b -m haproxy_apply "
+        "-a generation=previous"
     )
     assert not (tmp_path / "run").exists()
 
@@ -137,19 +137,19 @@ def test_another_inventory_s_build_is_refused_with_what_to_do(tmp_path, sources)
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", "null", "{}", '{"services": {}, "pools": {}, "sidecars": {}}', "\xff"]
 )
-def test_a_damaged_index_is_no_empty_mesh(tmp_path, content):
+def test_a_damaged_index_is_an_error(tmp_path, content):
     for name in ("run", "published"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "mesh.json").write_bytes(content.encode("latin-1"))
     with pytest.raises(BuildError, match=r"run/mesh\.json is damaged.* run the command again"):
-        run_index(tmp_path / "run", tmp_path / "published", SOURCES)
+        read_run_index(tmp_path / "run", tmp_path / "published", SOURCES)
     with pytest.raises(BuildError, match=r"published/mesh\.json is damaged.* Compile with "):
-        run_index(tmp_path / "none", tmp_path / "published", SOURCES)
+        read_run_index(tmp_path / "none", tmp_path / "published", SOURCES)
 
 
-def test_a_build_that_is_gone_is_said(tmp_path):
+def test_a_missing_build_is_an_error(tmp_path):
     with pytest.raises(BuildError, match=r"^There is no build in .*/published\. Compile with "):
-        run_index(tmp_path / "run", tmp_path / "published", SOURCES)
+        read_run_index(tmp_path / "run", tmp_path / "published", SOURCES)
     (tmp_path / "run").mkdir()
     with pytest.raises(BuildError, match=r"^There is no build in .*/run\. .* run the command again"):
-        run_index(tmp_path / "run", tmp_path / "published", SOURCES)
+        read_run_index(tmp_path / "run", tmp_path / "published", SOURCES)

@@ -1,4 +1,4 @@
-"""Inventory data to Mesh: what is right compiles, what is wrong is all said at once."""
+"""Compile inventory data: valid data to a mesh, and all mistakes of other data in one report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from meshes import GROUPS, HOSTS, NETWORKS, compiled, mistakes
 GOOD = {"port": 8080, "local_port": 8081, "consumers": ["web"]}
 
 
-def wrong_service(fields, hosts=None):
+def service_mistakes(fields, hosts=None):
     merged = {name: {**HOSTS[name], **(hosts or {}).get(name, {})} for name in HOSTS}
     return mistakes({"app": {**GOOD, **fields}}, NETWORKS, merged, GROUPS)
 
@@ -29,11 +29,11 @@ def test_a_mesh_has_its_services_pools_and_sidecars():
 
 def test_the_order_of_groups_and_services_changes_nothing():
     services = {"b": {**GOOD, "pool": "app", "local_port": 9000}, "a": {**GOOD, "pool": "app"}}
-    turned = {name: list(reversed(members)) for name, members in GROUPS.items()}
-    one = compile_mesh(services, NETWORKS, HOSTS, GROUPS)
-    other = compile_mesh(dict(reversed(services.items())), NETWORKS, dict(reversed(HOSTS.items())), turned)
-    assert list(one.services) == ["a", "b"]
-    assert list(one.sidecars.values()) == list(other.sidecars.values())
+    reversed_groups = {name: list(reversed(members)) for name, members in GROUPS.items()}
+    first = compile_mesh(services, NETWORKS, HOSTS, GROUPS)
+    other = compile_mesh(dict(reversed(services.items())), NETWORKS, dict(reversed(HOSTS.items())), reversed_groups)
+    assert list(first.services) == ["a", "b"]
+    assert list(first.sidecars.values()) == list(other.sidecars.values())
 
 
 def test_a_backend_keeps_its_id_when_others_join_or_leave():
@@ -57,16 +57,16 @@ def test_a_host_that_consumes_nothing_has_no_sidecar_and_needs_no_address():
 @pytest.mark.parametrize(
     ("fields", "where", "allowed"),
     [
-        ({"pool": "ghosts"}, "mesh_services.app.pool: 'ghosts'", "a group of the inventory (app, nobody, web)"),
-        ({"pool": "nobody"}, "mesh_services.app.pool: group 'nobody' has no hosts", "add a host to it"),
+        ({"pool": "ghosts"}, "mesh_services.app.pool: 'ghosts'", "a group of the inventory (app, empty, web)"),
+        ({"pool": "empty"}, "mesh_services.app.pool: group 'empty' has no hosts", "add a host to it"),
         ({"consumers": ["web", "ghosts"]}, "mesh_services.app.consumers[1]: 'ghosts'", "a group of the inventory"),
         ({"consumers": "web"}, "mesh_services.app.consumers: 'web'", "a list"),
         ({"port": 0}, "mesh_services.app.port: 0", "from 1 to 65535"),
         ({"port": 65536}, "mesh_services.app.port: 65536", "from 1 to 65535"),
-        ({"port": True}, "mesh_services.app.port: True", "a whole number"),
-        ({"port": 80.5}, "mesh_services.app.port: 80.5", "a whole number"),
-        ({"port": "80 80"}, "mesh_services.app.port: '80 80'", "a whole number"),
-        ({"port": "٨٠"}, "mesh_services.app.port: '٨٠'", "a whole number"),
+        ({"port": True}, "mesh_services.app.port: True", "an integer"),
+        ({"port": 80.5}, "mesh_services.app.port: 80.5", "an integer"),
+        ({"port": "80 80"}, "mesh_services.app.port: '80 80'", "an integer"),
+        ({"port": "٨٠"}, "mesh_services.app.port: '٨٠'", "an integer"),
         ({"port": None}, "mesh_services.app.port", "is missing"),
         ({"local_port": 1023}, "mesh_services.app.local_port: 1023", "from 1024 to 65535"),
         ({"colour": "blue"}, "mesh_services.app.colour", "there is no such field, use one of pool, port, local_port"),
@@ -77,14 +77,14 @@ def test_a_host_that_consumes_nothing_has_no_sidecar_and_needs_no_address():
         ({"check": {"type": "tcp", "path": "/x"}}, "mesh_services.app.check", "belong to type http"),
         ({"mode": "udp"}, "mesh_services.app.mode: 'udp'", "one of http, tcp"),
         ({"balance": "fastest"}, "mesh_services.app.balance: 'fastest'", "one of roundrobin"),
-        ({"balance": "first"}, "mesh_services.app.balance: 'first' came with HAProxy 1.5", "on host web1 and 1 more"),
+        ({"balance": "first"}, "mesh_services.app.balance: 'first' needs HAProxy 1.5", "on host web1 and 1 more"),
         ({"balance": "uri", "mode": "tcp"}, "mesh_services.app.balance: 'uri'", "or mode http"),
         ({"passive_check": {}}, "mesh_services.app.passive_check.observe", "is missing"),
         ({"passive_check": {"observe": "layer7"}, "mode": "tcp"}, "passive_check.observe: 'layer7'", "or mode http"),
         ({"timeouts": {"connect": 0}}, "mesh_services.app.timeouts.connect: 0", "from 1 to 2147483647"),
         ({"retries": -1}, "mesh_services.app.retries: -1", "from 0 to 100"),
         ({"redispatch": "maybe"}, "mesh_services.app.redispatch: 'maybe'", "true or false"),
-        ({"limits": {"maxconn": "lots"}}, "mesh_services.app.limits.maxconn: 'lots'", "a whole number"),
+        ({"limits": {"maxconn": "lots"}}, "mesh_services.app.limits.maxconn: 'lots'", "an integer"),
         ({"locality": "rack"}, "mesh_services.app.locality: 'rack'", "one of none, zone"),
         ({"stick": {"cookie": "A\n    bind :1"}}, "mesh_services.app.stick", "{cookie: NAME}"),
         ({"stick": {"cookie": "A; B"}}, "mesh_services.app.stick", "{cookie: NAME}"),
@@ -95,23 +95,23 @@ def test_a_host_that_consumes_nothing_has_no_sidecar_and_needs_no_address():
         (
             {"extra": ["bind 0.0.0.0:9"]},
             "mesh_services.app.extra[0]: 'bind 0.0.0.0:9'",
-            "a line that begins with another keyword",
+            "a line that begins with a keyword from docs/inventory.md",
         ),
         (
             {"extra": ["no bind :9"]},
             "mesh_services.app.extra[0]: 'no bind :9'",
-            "a line that begins with another keyword",
+            "a line that begins with a keyword from docs/inventory.md",
         ),
         ({"extra": ["option a\n bind :9"]}, "mesh_services.app.extra[0]", "a line of at most"),
-        ({"extra": ["acl x hdr(a) -f /etc/shadow"]}, "mesh_services.app.extra[0]", "not '-f'"),
-        ({"extra": ["http-request lua.run"]}, "mesh_services.app.extra[0]", "lists behind 'http-request'"),
+        ({"extra": ["acl x hdr(a) -f /etc/shadow"]}, "mesh_services.app.extra[0]", "a line without '-f'"),
+        ({"extra": ["http-request lua.run"]}, "mesh_services.app.extra[0]", "lists after 'http-request'"),
     ],
 )
-def test_a_wrong_field_is_named_with_what_is_allowed(fields, where, allowed):
-    found = wrong_service(fields)
-    assert len(found) == 1, found
-    assert where in found[0]
-    assert allowed in found[0]
+def test_a_mistake_in_a_field_is_reported_with_what_is_allowed(fields, where, allowed):
+    messages = service_mistakes(fields)
+    assert len(messages) == 1, messages
+    assert where in messages[0]
+    assert allowed in messages[0]
 
 
 @pytest.mark.parametrize(
@@ -132,39 +132,39 @@ def test_a_wrong_field_is_named_with_what_is_allowed(fields, where, allowed):
         ({"web1": {"sidecar_maxconn": 0}}, "host web1: sidecar_maxconn: 0", "from 1 to 1000000"),
     ],
 )
-def test_a_wrong_host_variable_is_named_with_what_is_allowed(hosts, where, allowed):
-    found = wrong_service({}, hosts)
-    assert len(found) == 1, found
-    assert where in found[0]
-    assert allowed in found[0]
+def test_a_mistake_in_a_host_variable_is_reported_with_what_is_allowed(hosts, where, allowed):
+    messages = service_mistakes({}, hosts)
+    assert len(messages) == 1, messages
+    assert where in messages[0]
+    assert allowed in messages[0]
 
 
 @pytest.mark.parametrize("networks", [None, [], "10.20.0.0/16", ["10.20.0.0/33"], [10], {"a": 1}])
-def test_networks_that_are_none_are_refused(networks):
+def test_a_value_that_is_not_a_list_of_networks_is_refused(networks):
     assert any("mesh_networks" in mistake for mistake in mistakes({"app": GOOD}, networks, HOSTS, GROUPS))
 
 
 @pytest.mark.parametrize(
     "services", [None, [], "app", {"app": None}, {"app": []}, {7: GOOD}, {"a\nb": GOOD}, {"..": GOOD}]
 )
-def test_services_of_a_wrong_shape_are_refused(services):
+def test_a_value_that_is_not_a_mapping_of_services_is_refused(services):
     assert mistakes(services, NETWORKS, HOSTS, {**GROUPS, "..": ["app1"], "a\nb": ["app1"]})
 
 
-def test_a_port_used_twice_on_one_consumer_is_said_once():
+def test_a_port_used_twice_on_a_consumer_is_reported_once():
     services = {"a": {**GOOD, "pool": "app"}, "b": {**GOOD, "pool": "app"}}
     assert mistakes(services, NETWORKS, HOSTS, GROUPS) == [
-        "mesh_services.b.local_port: 8081 is that of a too, and somebody consumes both; give each its own "
+        "mesh_services.b.local_port: 8081 is also the local_port of a, and a host consumes both; give each its own "
         "(on host web1 and 1 more)"
     ]
 
 
-def test_two_services_may_share_a_port_where_nobody_consumes_both():
+def test_two_services_may_share_a_port_without_a_common_consumer():
     services = {"a": {**GOOD, "pool": "app"}, "b": {**GOOD, "pool": "app", "consumers": ["app"]}}
     assert mistakes(services, NETWORKS, HOSTS, GROUPS) == []
 
 
-def test_an_ipv6_backend_needs_a_dialect_that_can_write_it():
+def test_an_ipv6_backend_needs_dialect_1_7():
     hosts = {**HOSTS, "app1": {"ansible_host": "fd00::1"}}
     assert "needs HAProxy 1.7" in mistakes({"app": GOOD}, ["fd00::/8", *NETWORKS], hosts, GROUPS)[0]
     newer = {**hosts, "web1": {"sidecar_dialect": 2.4}, "web2": {"sidecar_dialect": "3.0"}}
@@ -187,16 +187,16 @@ def test_every_mistake_is_reported_at_once():
     hosts = copy.deepcopy(HOSTS)
     hosts["app1"]["ansible_host"] = "192.168.0.1"
     del hosts["app2"]["ansible_host"]
-    found = mistakes(services, ["10.20.0.0/16", "x"], hosts, GROUPS)
+    messages = mistakes(services, ["10.20.0.0/16", "x"], hosts, GROUPS)
     for where in (
         *("mesh_networks[1]", "a.pool", "a.port", "a.local_port", "a.consumers[1]", "a.colour", "a.balance"),
         *("b.check.rise", "c.local_port", "host app1: ansible_host", "host app2: has no address"),
     ):
-        assert [mistake for mistake in found if where in mistake], (where, found)
-    assert len(found) == 11
+        assert [mistake for mistake in messages if where in mistake], (where, messages)
+    assert len(messages) == 11
 
 
-def test_words_and_numbers_of_ini_inventories_are_understood():
+def test_strings_of_ini_inventories_are_read_as_their_type():
     mesh = compiled(
         {"port": "8080", "local_port": "8081", "redispatch": "no", "min_ready": "0.5"},
         {"app1": {"mesh_weight": "7", "mesh_backup": "True"}},
@@ -207,7 +207,7 @@ def test_words_and_numbers_of_ini_inventories_are_understood():
     assert mesh.pools["app"][0].backup is True
 
 
-def test_a_value_left_empty_counts_as_left_out():
+def test_a_null_value_counts_as_left_out():
     service = compiled({"balance": None, "check": None, "extra": None, "timeouts": {"client": None}}).services["app"]
     assert (service.balance, service.check.path, service.extra, service.timeouts.client) == (
         "roundrobin",

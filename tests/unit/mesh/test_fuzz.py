@@ -1,7 +1,7 @@
-"""Whole inventories at random: a valid one renders exactly its mesh, a hostile one is refused or adds nothing.
+"""Random inventories: a valid one renders exactly its mesh, a hostile one is refused or adds nothing.
 
-The seed stands in the first lines of pytest's output. `FUZZ_SEED=N` replays it; `FUZZ_EXAMPLES=N` sets how many
-inventories of each family are tried.
+The first lines of pytest's output show the seed. `FUZZ_SEED=N` replays it; `FUZZ_EXAMPLES=N` sets the number of valid
+and of hostile inventories.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SETTINGS = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
-# What each line may look like: an oracle that knows neither the compiler, nor the renderer, nor the audit.
+# The shape of each line, independent of the compiler, the renderer and the audit.
 NAME = "[A-Za-z0-9_.:-]+"
 GLOBAL = re.compile(
     r"description hamesh [0-9a-f]{12}\nnode [A-Za-z0-9_.-]+\nlog 127\.0\.0\.1 local0\nmaxconn [0-9]+\n"
@@ -56,40 +56,40 @@ SERVER = re.compile(
 
 def rendered(mesh: Mesh) -> tuple[dict[str, str], Review]:
     texts = {host: render(sidecar, TEMPLATE) for host, sidecar in mesh.sidecars.items()}
-    return {host: one.text for host, one in texts.items()}, review(mesh, texts)
+    return {host: configuration.text for host, configuration in texts.items()}, review(mesh, texts)
 
 
 def check_text(text: str, sidecar: Sidecar) -> None:
-    """The text has the sections, binds and servers of the sidecar, and each of its lines is of a known shape."""
+    """Check that a text has the sections, binds and servers of its sidecar, and only lines of a known shape."""
     assert re.fullmatch(r"[ -~\n]+", text)
     comment, *parts = text.removesuffix("\n").split("\n\n")
     assert "\n" not in comment
     assert comment.startswith("# ")
-    found = []
+    heads = []
     for part in parts:
         head, *lines = [line.removeprefix("    ") for line in part.split("\n")]
         assert part.split("\n") == [head, *("    " + line for line in lines)]
         assert all(len(line) < 2000 and len(line.split()) <= 64 for line in lines)
         if head == "global":
             assert GLOBAL.fullmatch("\n".join(lines))
-            found.append("global")
+            heads.append("global")
         elif head == "defaults":
             mode = DEFAULTS.fullmatch("\n".join(lines))
             assert mode
-            found.append(mode.group(1))
+            heads.append(mode.group(1))
         else:
-            found.append(head)
+            heads.append(head)
             check_listener(head, lines, sidecar)
-    listeners = [(one.service.mode, f"listen {one.service.name}") for one in sidecar.listeners]
+    listeners = [(listener.service.mode, f"listen {listener.service.name}") for listener in sidecar.listeners]
     expected = ["global"]
     for mode in ("http", "tcp"):
-        of_mode = [head for other, head in listeners if other == mode]
+        of_mode = [head for listener_mode, head in listeners if listener_mode == mode]
         expected += [mode, *of_mode] if of_mode else []
-    assert found == expected
+    assert heads == expected
 
 
 def check_listener(head: str, lines: list[str], sidecar: Sidecar) -> None:
-    (listener,) = [one for one in sidecar.listeners if f"listen {one.service.name}" == head]
+    (listener,) = [listener for listener in sidecar.listeners if f"listen {listener.service.name}" == head]
     service = listener.service
     assert lines[0] == f"bind 127.0.0.1:{service.local_port}"
     servers = [line for line in lines if line.startswith("server ")]
@@ -99,18 +99,18 @@ def check_listener(head: str, lines: list[str], sidecar: Sidecar) -> None:
     fields = lines[1 : len(lines) - len(servers) - len(service.extra)]
     assert all(FIELD.fullmatch(line) for line in fields), fields
     assert len({" ".join(line.split()[:2]) for line in fields}) == len(fields), "a field twice"
-    read = [SERVER.fullmatch(line) for line in servers]
+    matches = [SERVER.fullmatch(line) for line in servers]
     assert [
         (
-            one["name"],
-            one["address"].strip("[]"),
-            one["port"],
-            one["weight"],
-            bool(one["backup"]),
-            bool(one["disabled"]),
+            match["name"],
+            match["address"].strip("[]"),
+            match["port"],
+            match["weight"],
+            bool(match["backup"]),
+            bool(match["disabled"]),
         )
-        for one in read
-        if one
+        for match in matches
+        if match
     ] == [
         (
             *(server.backend.name, server.backend.address, str(service.port)),
@@ -122,12 +122,14 @@ def check_listener(head: str, lines: list[str], sidecar: Sidecar) -> None:
 
 
 def check_model(mesh: Mesh, inventory: Inventory) -> None:
-    """The model has what the inventory says, and nothing else."""
+    """Check that a mesh has exactly the services, pools and sidecars of its inventory."""
     services, _, hosts, groups, _ = inventory
     assert {
-        name: (str(one.port), one.local_port, one.mode, list(one.extra)) for name, one in mesh.services.items()
+        name: (str(service.port), service.local_port, service.mode, list(service.extra))
+        for name, service in mesh.services.items()
     } == {
-        name: (str(one["port"]), one["local_port"], one["mode"], one.get("extra", [])) for name, one in services.items()
+        name: (str(service["port"]), service["local_port"], service["mode"], service.get("extra", []))
+        for name, service in services.items()
     }
     consumed: dict[str, set[str]] = {}
     for name, service in services.items():
@@ -183,6 +185,6 @@ def test_a_hostile_inventory_is_refused_or_adds_nothing(inventory):
         check_text(text, mesh.sidecars[host])
 
 
-@pytest.mark.skipif(FUZZ_EXAMPLES < 200, reason="too few to say")
-def test_the_fuzzer_finds_both_what_is_refused_and_what_is_not():
+@pytest.mark.skipif(FUZZ_EXAMPLES < 200, reason="too few examples")
+def test_some_hostile_inventories_are_refused_and_some_are_not():
     assert 0.2 < FUZZED["refused"] / FUZZED["hostile"] < 0.98

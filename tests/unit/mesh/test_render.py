@@ -1,4 +1,4 @@
-"""Mesh to text: every field of a service and every variable of a host has its effect."""
+"""Render a mesh: every field of a service and every variable of a host has its effect."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_plainest_service_has_this_configuration():
 
 
 @pytest.mark.parametrize(("fields", "lines", "words"), EFFECTS, ids=[str(fields) for fields, _, _ in EFFECTS])
-def test_a_field_has_its_effect_and_is_not_there_without_it(fields, lines, words):
+def test_a_field_adds_its_lines_and_words(fields, lines, words):
     with_field, without = section(text_of(compiled(fields))), section(text_of(compiled({})))
     for line in lines:
         assert line in with_field
@@ -79,14 +79,14 @@ def test_a_tcp_service_may_be_checked_by_http():
         ("option idle-close-on-response", "2.6"),
     ],
 )
-def test_what_a_reload_is_better_for_stands_there_from_the_dialect_that_has_it(line, since):
+def test_a_line_for_reloads_is_rendered_from_the_dialect_that_has_it(line, since):
     for dialect in DIALECTS:
         host = {"sidecar_dialect": dialect, "sidecar_hard_stop_after": 7}
         text = text_of(compiled({}, {"web1": host}))
         assert (f"    {line}\n" in text) == (DIALECTS.index(dialect) >= DIALECTS.index(since)), dialect
 
 
-def test_http_and_tcp_services_stand_under_their_own_defaults():
+def test_http_and_tcp_services_have_their_own_defaults():
     hosts = {"web1": {}, "app1": {"ansible_host": "10.20.0.1"}}
     groups = {"web": ["web1"], "app": ["app1"]}
     service = {"pool": "app", "port": 80, "consumers": ["web"]}
@@ -100,7 +100,7 @@ def test_http_and_tcp_services_stand_under_their_own_defaults():
     assert heads == ["global", "defaults", "listen b", "defaults", "listen a", "listen c"]
 
 
-def test_backends_of_other_zones_are_backups_where_locality_says_so():
+def test_backends_of_other_zones_are_backups_with_locality_zone():
     mesh = compiled({"locality": "zone"})
     for host, (near, far) in {"web1": ("app1", "app2"), "web2": ("app2", "app1")}.items():
         servers = {line.split()[1]: line for line in section(text_of(mesh, host)) if line.startswith("server")}
@@ -119,7 +119,7 @@ def test_backends_of_other_zones_are_backups_where_locality_says_so():
         ({"mesh_address": "10.20.9.9"}, " 10.20.9.9:8080 "),
     ],
 )
-def test_a_variable_of_a_backend_shows_on_its_line_alone(variables, word):
+def test_a_variable_of_a_backend_changes_its_own_line_only(variables, word):
     lines = section(text_of(compiled({}, {"app1": variables})))
     assert word in lines[-2]
     assert word not in lines[-1]
@@ -131,7 +131,7 @@ def test_a_sidecar_takes_its_maxconn_and_name_from_its_host():
     assert "node web1" in text
 
 
-def test_a_host_name_with_a_colon_gives_a_node_name_without():
+def test_a_node_name_has_no_colon():
     mesh = compile_mesh(
         {"app": {"port": 1, "local_port": 8081, "consumers": ["web"]}},
         NETWORKS,
@@ -141,13 +141,13 @@ def test_a_host_name_with_a_colon_gives_a_node_name_without():
     assert "node fd00--7\n" in text_of(mesh, "fd00::7")
 
 
-def test_the_generation_names_the_text():
-    one = render(compiled({}).sidecars["web1"], TEMPLATE)
+def test_the_generation_is_the_hash_of_the_text():
+    first = render(compiled({}).sidecars["web1"], TEMPLATE)
     same = render(compiled({}).sidecars["web1"], TEMPLATE)
     other = render(compiled({"port": 8082}).sidecars["web1"], TEMPLATE)
-    assert one == same
-    assert one.generation != other.generation
-    assert generation(one.text) == one.generation
-    assert name_text(one.text) == one
-    blank = one.text.replace(one.generation, "@generation@", 1)
-    assert hashlib.sha256(blank.encode()).hexdigest().startswith(one.generation)
+    assert first == same
+    assert first.generation != other.generation
+    assert generation(first.text) == first.generation
+    assert name_text(first.text) == first
+    blank = first.text.replace(first.generation, "@generation@", 1)
+    assert hashlib.sha256(blank.encode()).hexdigest().startswith(first.generation)

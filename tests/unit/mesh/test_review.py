@@ -1,4 +1,4 @@
-"""What stands against a mesh is said once, with its hosts counted, where it came from."""
+"""Review a rendered mesh: each message is there once, with the number of its hosts and its origin."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from ansible.module_utils.hamesh.mesh.review import review
 from meshes import TEMPLATE, compiled
 
 
-def reviewed(mesh, break_it=lambda text: text):
+def reviewed(mesh, change=lambda text: text):
     rendered = {host: render(sidecar, TEMPLATE) for host, sidecar in mesh.sidecars.items()}
-    broken = {host: one._replace(text=break_it(one.text)) for host, one in rendered.items()}
-    return review(mesh, broken, lambda service, index: f" ({service}.yml:{index})")
+    changed = {host: original._replace(text=change(original.text)) for host, original in rendered.items()}
+    return review(mesh, changed, lambda service, index: f" ({service}.yml:{index})")
 
 
-def test_a_plain_mesh_has_nothing_against_it():
+def test_a_plain_mesh_has_no_messages():
     assert reviewed(compiled({})) == ([], [], [])
 
 
-def test_a_text_that_is_not_the_model_is_a_discrepancy():
-    found = reviewed(compiled({}), lambda text: text.replace("bind 127.0.0.1", "bind 0.0.0.0"))
-    assert "host web1: listen app: 'bind 0.0.0.0:8081' is not in the model" in found.discrepancies
+def test_a_text_that_differs_from_the_model_is_a_discrepancy():
+    result = reviewed(compiled({}), lambda text: text.replace("bind 127.0.0.1", "bind 0.0.0.0"))
+    assert "host web1: listen app: 'bind 0.0.0.0:8081' is not in the model" in result.discrepancies
 
 
 def test_a_line_that_the_dialect_rejects_is_a_mistake_with_its_field_and_file():
-    found = reviewed(compiled({"extra": ["option tcpka", "http-reuse safe"]}))
-    assert len(found.mistakes) == 1
-    assert found.mistakes[0].startswith(
-        "mesh_services.app.extra[1]: 'http-reuse safe' is not in the language of sidecar_dialect 1.4: "
+    result = reviewed(compiled({"extra": ["option tcpka", "http-reuse safe"]}))
+    assert len(result.mistakes) == 1
+    assert result.mistakes[0].startswith(
+        "mesh_services.app.extra[1]: 'http-reuse safe' is not allowed with sidecar_dialect 1.4: "
     )
-    assert found.mistakes[0].endswith("(app.yml:1) (on host web1 and 1 more)")
-    assert found.warnings == []
+    assert result.mistakes[0].endswith("(app.yml:1) (on host web1 and 1 more)")
+    assert result.warnings == []
 
 
-def test_the_dialect_of_each_sidecar_counts():
+def test_a_sidecar_is_linted_for_its_own_dialect():
     mesh = compiled({"extra": ["http-reuse safe"]}, {"web1": {"sidecar_dialect": "2.6"}})
     assert [message.rpartition(" (")[2] for message in reviewed(mesh).mistakes] == ["on host web2)"]
 
@@ -43,17 +43,17 @@ def test_the_dialect_of_each_sidecar_counts():
     [
         ("reqadd X-A:\\ b", "rejected from 2.1 on"),
         ("option accept-invalid-http-request", "with a warning"),
-        ("http-request normalize-uri path-merge-slashes", "not in the table"),
+        ("http-request normalize-uri path-merge-slashes", "was not measured"),
     ],
 )
-def test_a_line_that_a_later_release_minds_or_nobody_has_measured_is_a_warning(line, why):
-    found = reviewed(compiled({"extra": [line]}))
-    assert found.mistakes == []
-    assert len(found.warnings) == 1
-    assert found.warnings[0].startswith(f"mesh_services.app.extra[0]: '{line}': ")
-    assert why in found.warnings[0]
+def test_a_line_that_a_later_release_rejects_or_that_was_not_measured_is_a_warning(line, why):
+    result = reviewed(compiled({"extra": [line]}))
+    assert result.mistakes == []
+    assert len(result.warnings) == 1
+    assert result.warnings[0].startswith(f"mesh_services.app.extra[0]: '{line}': ")
+    assert why in result.warnings[0]
 
 
-def test_a_line_of_the_template_is_judged_too():
-    found = reviewed(compiled({}), lambda text: text.replace("    daemon\n", "    daemon\n    nbproc 2\n"))
-    assert [message.split(":")[0] for message in found.warnings] == ["every service"]
+def test_a_line_of_the_template_is_linted():
+    result = reviewed(compiled({}), lambda text: text.replace("    daemon\n", "    daemon\n    nbproc 2\n"))
+    assert [message.split(":")[0] for message in result.warnings] == ["every service"]

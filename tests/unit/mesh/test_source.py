@@ -1,4 +1,4 @@
-"""What must not be installed is refused where the mesh is compiled."""
+"""Mistakes in the variables that select a HAProxy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import pytest
 from ansible.module_utils.hamesh.mesh.source import mistakes
 from meshes import GROUPS, HOSTS, NETWORKS
-from meshes import mistakes as of_mesh
+from meshes import mistakes as mesh_mistakes
 
 BUILD = {
     "haproxy_source": "source",
@@ -36,69 +36,75 @@ REPOSITORY = {
         {**BUILD, "haproxy_version": "1.5-dev19"},
     ],
 )
-def test_what_is_right_is_no_mistake(settings):
+def test_allowed_variables_are_no_mistakes(settings):
     assert mistakes(settings) == []
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
-        ({"haproxy_source": "tarball"}, "haproxy_source: 'tarball' is none of package, archive, source"),
-        ({"haproxy_version": 2.8}, "haproxy_version: 2.8 is no text; put it in quotes"),
-        ({"haproxy_version": ""}, "haproxy_version: '' is no release"),
-        ({"haproxy_version": "2.8.*"}, "haproxy_version: '2.8.*' is no release"),
-        ({"haproxy_version": "2.8.5/../../etc"}, "is no release"),
-        ({"haproxy_version": "2.8.5\nExecStartPre=/bin/evil"}, "is no release"),
+        (
+            {"haproxy_source": "tarball"},
+            "haproxy_source: 'tarball' is not allowed, use one of package, archive, source",
+        ),
+        ({"haproxy_version": 2.8}, "haproxy_version: 2.8 is not a string; put it in quotes"),
+        ({"haproxy_version": ""}, "haproxy_version: '' is not a release"),
+        ({"haproxy_version": "2.8.*"}, "haproxy_version: '2.8.*' is not a release"),
+        ({"haproxy_version": "2.8.5/../../etc"}, "is not a release"),
+        ({"haproxy_version": "2.8.5\nExecStartPre=/bin/evil"}, "is not a release"),
         ({"haproxy_version": "1.3.26"}, "is older than 1.4"),
-        ({"haproxy_version": "1.4.23"}, "1.4.23 has published holes (CVE-2012-2942, CVE-2013-1912, CVE-2013-2175)"),
-        ({"haproxy_version": "1.4.23", "haproxy_allow_vulnerable": "no"}, "has published holes"),
-        ({"haproxy_version": "1.5-dev18"}, "has published holes"),
-        ({"haproxy_url": ""}, "haproxy_url: '' is neither a URL (http, https, file) nor a path"),
-        ({"haproxy_url": "ftp://example.org/haproxy.tar.gz"}, "is neither a URL"),
-        ({"haproxy_url": "https://example.org/a\nb"}, "is neither a URL"),
-        ({"haproxy_url": "https://user:hidden@example.org/a"}, "haproxy_url: has a user or a password in it"),
+        (
+            {"haproxy_version": "1.4.23"},
+            "1.4.23 has published vulnerabilities (CVE-2012-2942, CVE-2013-1912, CVE-2013-2175)",
+        ),
+        ({"haproxy_version": "1.4.23", "haproxy_allow_vulnerable": "no"}, "has published vulnerabilities"),
+        ({"haproxy_version": "1.5-dev18"}, "has published vulnerabilities"),
+        ({"haproxy_url": ""}, "haproxy_url: '' is not a URL (http, https, file) or a path"),
+        ({"haproxy_url": "ftp://example.org/haproxy.tar.gz"}, "is not a URL"),
+        ({"haproxy_url": "https://example.org/a\nb"}, "is not a URL"),
+        ({"haproxy_url": "https://user:hidden@example.org/a"}, "haproxy_url: contains a user or a password"),
         ({"haproxy_checksum": ""}, "haproxy_checksum: '' is not sha256: and 64 hexadecimal digits"),
         ({"haproxy_checksum": "md5:" + "0a" * 16}, "is not sha256:"),
         ({"haproxy_checksum": "sha256:../../../" + "0" * 55}, "is not sha256:"),
-        ({"haproxy_source": "package"}, "haproxy_url: is of no use where haproxy_source is package"),
-        ({"haproxy_repository": "http://a b c"}, "haproxy_repository: is of no use where haproxy_source is source"),
+        ({"haproxy_source": "package"}, "haproxy_url: has no effect with haproxy_source package"),
+        ({"haproxy_repository": "http://a b c"}, "haproxy_repository: has no effect with haproxy_source source"),
     ],
 )
-def test_a_mistake_in_a_build_is_said(change, says):
-    found = mistakes({**BUILD, **change})
-    assert any(says in message for message in found), found
-    assert "hidden" not in str(found)
+def test_a_mistake_in_a_build_has_a_message(change, message):
+    messages = mistakes({**BUILD, **change})
+    assert any(message in text for text in messages), messages
+    assert "hidden" not in str(messages)
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
-        ({"haproxy_version": "2.6.12 nginx"}, "is no version of a package"),
-        ({"haproxy_version": ""}, "haproxy_version: must say which version of haproxy_repository is meant"),
-        ({"haproxy_repository": "deb https://a b c"}, "is no line of apt's sources"),
-        ({"haproxy_repository": "https://a b c\ndeb http://evil x y"}, "is no line of apt's sources"),
-        ({"haproxy_repository": "https://a [trusted=yes] c"}, "is no line of apt's sources"),
-        ({"haproxy_repository_key": ""}, "haproxy_repository_key: '' must be the .asc or .gpg file"),
-        ({"haproxy_repository_key": "key.txt"}, "must be the .asc or .gpg file"),
+        ({"haproxy_version": "2.6.12 nginx"}, "is not a package version"),
+        ({"haproxy_version": ""}, "haproxy_version: is missing; set the version to install from haproxy_repository"),
+        ({"haproxy_repository": "deb https://a b c"}, "is not an apt source"),
+        ({"haproxy_repository": "https://a b c\ndeb http://evil x y"}, "is not an apt source"),
+        ({"haproxy_repository": "https://a [trusted=yes] c"}, "is not an apt source"),
+        ({"haproxy_repository_key": ""}, "haproxy_repository_key: '' is not a signing key"),
+        ({"haproxy_repository_key": "key.txt"}, "is not a signing key"),
         ({"haproxy_repository": ""}, "haproxy_repository_key"),
     ],
 )
-def test_a_mistake_in_a_package_is_said(change, says):
-    found = mistakes({**REPOSITORY, **change})
-    assert any(says in message for message in found), found
+def test_a_mistake_in_a_package_has_a_message(change, message):
+    messages = mistakes({**REPOSITORY, **change})
+    assert any(message in text for text in messages), messages
 
 
-def test_all_mistakes_are_said_at_once_with_those_of_the_mesh():
+def test_all_mistakes_are_reported_with_those_of_the_mesh():
     wrong = {**BUILD, "haproxy_version": "1.4.20", "haproxy_url": "", "haproxy_checksum": "x"}
     hosts = {**HOSTS, "web1": {**HOSTS["web1"], **wrong}, "web2": {**HOSTS["web2"], **wrong}}
     service = {"app": {"port": 0, "local_port": 8081, "consumers": ["web"]}}
-    found = of_mesh(service, NETWORKS, hosts, GROUPS)
+    messages = mesh_mistakes(service, NETWORKS, hosts, GROUPS)
     for start in ("haproxy_version", "haproxy_url", "haproxy_checksum", "mesh_services.app.port"):
-        assert len([message for message in found if message.startswith(start)]) == 1, (start, found)
-    assert any(re.search(r"on host web1 and 1 more", message) for message in found), found
+        assert len([message for message in messages if message.startswith(start)]) == 1, (start, messages)
+    assert any(re.search(r"on host web1 and 1 more", message) for message in messages), messages
 
 
 def test_hosts_without_a_sidecar_need_no_haproxy():
     hosts = {**HOSTS, "app1": {**HOSTS["app1"], "haproxy_source": "nonsense"}}
-    service = {"app": {"port": 8080, "local_port": 8081, "consumers": ["nobody"]}}
-    assert of_mesh(service, NETWORKS, hosts, GROUPS) == []
+    service = {"app": {"port": 8080, "local_port": 8081, "consumers": ["empty"]}}
+    assert mesh_mistakes(service, NETWORKS, hosts, GROUPS) == []

@@ -1,4 +1,4 @@
-"""What a value may be, and above all what it may not."""
+"""Kinds of values: what they allow, and what they refuse."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ STRANGE = [
 def accepted(kind, value):
     try:
         kind(value)
-    except kinds.Wrong:
+    except kinds.NotAllowed:
         return False
     return True
 
 
 @pytest.mark.parametrize("value", STRANGE, ids=lambda value: f"{type(value).__name__}-{str(type(value))[:9]}")
-def test_a_port_is_a_number_or_digits_and_nothing_like_them(value):
+def test_a_port_is_an_integer_or_digits(value):
     assert not accepted(kinds.PORT, value)
 
 
@@ -52,30 +52,30 @@ def test_a_port_is_a_number_or_digits_and_nothing_like_them(value):
         ),
     ],
 )
-def test_nothing_may_stand_before_or_behind_a_value(kind, good, end):
+def test_a_value_with_other_characters_around_it_is_refused(kind, good, end):
     assert accepted(kind, good)
     assert not accepted(kind, good + end)
     assert not accepted(kind, end + good)
 
 
 @pytest.mark.parametrize("name", ["GLOBAL", "MASTER", "HTTPCLIENT", "<HTTPCLIENT>", "..", "a" * 201, "a b"])
-def test_a_service_has_no_name_of_haproxy_itself(name):
-    found = mistakes({name: {**GOOD, "pool": "app"}}, NETWORKS, HOSTS, GROUPS)
-    assert len(found) == 1
-    assert found[0].startswith(f"mesh_services: {name[:70]!r}"[:60])
+def test_a_service_name_that_haproxy_reserves_is_refused(name):
+    messages = mistakes({name: {**GOOD, "pool": "app"}}, NETWORKS, HOSTS, GROUPS)
+    assert len(messages) == 1
+    assert messages[0].startswith(f"mesh_services: {name[:70]!r}"[:60])
 
 
 @pytest.mark.parametrize("name", ["FRONTEND", "BACKEND", "mesh.json", ".", "..", "a/b", "a\nb", "a" * 201])
 @pytest.mark.parametrize("group", ["web", "app"])
-def test_a_host_has_a_name_that_is_one_server_and_one_directory(name, group):
+def test_a_host_name_that_is_no_server_or_directory_name_is_refused(name, group):
     hosts = {**HOSTS, name: {"ansible_host": "10.20.0.9"}}
-    found = mistakes({"app": GOOD}, NETWORKS, hosts, {**GROUPS, group: [*GROUPS[group], name]})
-    assert len(found) == 1, found
-    assert found[0].startswith("host: ")
-    assert "\n" not in found[0]
+    messages = mistakes({"app": GOOD}, NETWORKS, hosts, {**GROUPS, group: [*GROUPS[group], name]})
+    assert len(messages) == 1, messages
+    assert messages[0].startswith("host: ")
+    assert "\n" not in messages[0]
 
 
-def test_host_names_may_differ_little():
+def test_similar_host_names_are_allowed():
     names = ("Web1", "web1", "a-b", "a:b", ".web")
     hosts = {**HOSTS, **{name: {} for name in names}}
     assert not mistakes({"app": GOOD}, NETWORKS, hosts, {**GROUPS, "web": [*GROUPS["web"], *names]})
@@ -84,14 +84,14 @@ def test_host_names_may_differ_little():
 @pytest.mark.parametrize(
     "address", ["0.0.0.0", "::", "224.0.0.1", "ff02::1", "10.20.0.1\x00", "10.20.1", "::1%lo", "１.1.1.1"]
 )
-def test_an_address_is_one_that_a_host_can_have(address):
+def test_an_address_that_no_host_can_have_is_refused(address):
     assert not accepted(kinds.address, address)
 
 
 @pytest.mark.parametrize(
     "network", ["10.0.0.0/8\n", "10.0.0.0/ 8", "10.0.0.0/٨", "10.0.0.0/33", "10.0.0.0/-1", "/8", "10/8"]
 )
-def test_a_network_is_written_plainly(network):
+def test_a_network_that_is_not_plain_cidr_is_refused(network):
     assert not accepted(kinds.network, network)
 
 
@@ -110,11 +110,11 @@ def test_a_network_is_written_plainly(network):
         ({"app": {**GOOD, "pool": 10**5000}}, "mesh_services.app.pool: a int too large"),
     ],
 )
-def test_what_yaml_can_say_and_nobody_means_is_one_mistake_on_one_line(value, where):
-    found = mistakes(value, NETWORKS, HOSTS, GROUPS)
-    assert len(found) == 1, found
-    assert found[0].startswith(where)
-    assert found[0].isprintable()
+def test_an_unusual_yaml_value_is_one_mistake_on_one_line(value, where):
+    messages = mistakes(value, NETWORKS, HOSTS, GROUPS)
+    assert len(messages) == 1, messages
+    assert messages[0].startswith(where)
+    assert messages[0].isprintable()
 
 
 @pytest.mark.parametrize(
@@ -244,12 +244,12 @@ def test_what_yaml_can_say_and_nobody_means_is_one_mistake_on_one_line(value, wh
         *("acl a path " + "x" * 1900, "acl a path" + " x" * 62),
     ],
 )
-def test_an_extra_line_opens_reads_runs_and_sends_nothing(line):
+def test_an_extra_line_that_opens_reads_runs_or_sends_is_refused(line):
     assert not accepted(kinds.extra_line, line)
 
 
 @pytest.mark.parametrize(
-    ("line", "named"),
+    ("line", "header"),
     [
         ("http-request set-header Authorization Basic\\ dXNlcjpzZWNyZXQ=", "Authorization"),
         ("http-request add-header x-api-key 5up3r if { path /x }", "x-api-key"),
@@ -264,8 +264,8 @@ def test_an_extra_line_opens_reads_runs_and_sends_nothing(line):
         ("tcp-request content capture req.fhdr(Cookie) len 64", "Cookie"),
     ],
 )
-def test_an_extra_line_holds_no_credentials_and_logs_none(line, named):
-    with pytest.raises(kinds.Wrong, match=f"neither sets nor logs credentials, so not '{named}'"):
+def test_an_extra_line_with_credentials_is_refused(line, header):
+    with pytest.raises(kinds.NotAllowed, match=f"neither sets nor logs credentials, so not '{header}'"):
         kinds.extra_line(line)
 
 
@@ -274,7 +274,7 @@ def test_an_extra_line_holds_no_credentials_and_logs_none(line, named):
     [
         *(
             "http-request del-header Authorization",
-            "http-request deny if !{ req.hdr(Authorization) -m found }",
+            "http-request deny if !{ req.hdr(Authorization) -m messages }",
             "http-request set-header X-Cookies none",
             "capture cookie SRV len 8",
         ),
@@ -334,11 +334,11 @@ def test_an_extra_line_holds_no_credentials_and_logs_none(line, named):
         *("acl a path" + " x" * 61, "acl a path " + "x" * 1889),
     ],
 )
-def test_an_extra_line_may_say_what_is_about_its_own_service(line):
+def test_an_extra_line_for_its_own_service_is_allowed(line):
     assert kinds.extra_line(line) == line
 
 
-def test_no_line_is_too_long_for_the_oldest_release():
+def test_the_longest_lines_are_within_the_limits_of_1_4():
     name, longest = "n" * 200, 2_147_483_647
     hosts = {**HOSTS, name: {"mesh_address": "10.20.255.255", "mesh_backup": True, "mesh_state": "maint"}}
     check = {"interval": longest, "fast_interval": longest, "down_interval": longest, "rise": 65535, "fall": 65535}
@@ -361,24 +361,24 @@ def test_no_line_is_too_long_for_the_oldest_release():
 
 
 @pytest.mark.parametrize(
-    ("given", "said"), [(0.75, "0.75"), (1, "1"), (0, "0"), (-0.0, "0"), (1 / 3, "0.3333"), (1e-9, "0")]
+    ("value", "rendered"), [(0.75, "0.75"), (1, "1"), (0, "0"), (-0.0, "0"), (1 / 3, "0.3333"), (1e-9, "0")]
 )
-def test_a_share_is_what_stands_in_the_configuration(given, said):
-    mesh = compiled({"min_ready": given})
-    assert f"description min_ready {said}" in section(text_of(mesh))
-    assert mesh.services["app"].min_ready == float(said)
+def test_min_ready_is_rendered_as_the_compiler_rounds_it(value, rendered):
+    mesh = compiled({"min_ready": value})
+    assert f"description min_ready {rendered}" in section(text_of(mesh))
+    assert mesh.services["app"].min_ready == float(rendered)
 
 
-def test_the_usual_share_is_not_spoken_of():
+def test_the_default_min_ready_is_not_rendered():
     assert "min_ready" not in text_of(compiled({"min_ready": 0.5}))
 
 
-def test_random_with_a_number_is_younger_than_random():
+def test_random_with_a_number_needs_a_later_release_than_random():
     hosts = {**HOSTS, "web1": {"sidecar_dialect": "1.9"}, "web2": {"sidecar_dialect": "2.0"}}
     assert mistakes({"app": {**GOOD, "balance": "random"}}, NETWORKS, hosts, GROUPS) == []
-    (found,) = mistakes({"app": {**GOOD, "balance": "random(2)"}}, NETWORKS, hosts, GROUPS)
-    assert "'random(2)' came with HAProxy 2.0" in found
-    assert found.endswith("(on host web1)")
+    (message,) = mistakes({"app": {**GOOD, "balance": "random(2)"}}, NETWORKS, hosts, GROUPS)
+    assert "'random(2)' needs HAProxy 2.0" in message
+    assert message.endswith("(on host web1)")
 
 
 OUT_OF_SERVICE = {
@@ -388,10 +388,10 @@ OUT_OF_SERVICE = {
 }
 
 
-def test_a_pool_without_a_ready_backend_is_refused_unless_it_is_named():
+def test_a_pool_without_a_ready_backend_is_refused_unless_mesh_allow_shrink_has_it():
     assert mistakes({"app": GOOD}, NETWORKS, OUT_OF_SERVICE, GROUPS) == [
-        "mesh_services.app.pool: no host of group 'app' is ready, by its mesh_state or mesh_weight, so nobody "
-        "would answer; make one ready, or name app in mesh_allow_shrink"
+        "mesh_services.app.pool: no host of group 'app' is ready by its mesh_state and mesh_weight; make one "
+        "ready, or name app in mesh_allow_shrink"
     ]
     mesh = compile_mesh({"app": GOOD}, NETWORKS, OUT_OF_SERVICE, GROUPS, allow_shrink=["app"])
     assert " weight 0 " in text_of(mesh)
@@ -406,5 +406,5 @@ def test_a_pool_without_a_ready_backend_is_refused_unless_it_is_named():
         ({"app": True}, "mesh_allow_shrink: {'app': True} is not allowed, use a list"),
     ],
 )
-def test_only_services_may_be_named_to_shrink(value, message):
+def test_mesh_allow_shrink_is_a_list_of_services(value, message):
     assert mistakes({"app": GOOD}, NETWORKS, HOSTS, GROUPS, lambda value: "", value) == [message]

@@ -1,6 +1,6 @@
-"""Waves: one canary, then failure domain by failure domain, and no pool further down than min_ready lets it.
+"""Plans of waves: one canary, then failure domain by failure domain, and each pool keeps its min_ready.
 
-FUZZ_SEED and FUZZ_EXAMPLES mean what they mean in test_fuzz.py; it is 10,000 fleets unless they say otherwise.
+FUZZ_SEED and FUZZ_EXAMPLES are as in test_fuzz.py; the default is 10,000 fleets.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ def pool(name, members, down="", min_ready=0.5):
     return Pool(name, frozenset(members.split()), frozenset(down.split()), min_ready)
 
 
-def refusals(hosts, *pools):
+def shortages(hosts, *pools):
     with pytest.raises(RolloutError) as raised:
         plan_waves(dict.fromkeys(hosts.split(), ""), pools, Policy())
-    return raised.value.mistakes
+    return raised.value.messages
 
 
-# 24 hosts, dealt to 6 hypervisors in turn: kvm1 has vm01, vm07, vm13 and vm19. Each pool can spare 3 of its 6 hosts.
+# 24 hosts on 6 hypervisors in turn: kvm1 has vm01, vm07, vm13 and vm19. Each pool can spare 3 of its 6 hosts.
 FLEET = {f"vm{number:02}": f"kvm{(number - 1) % 6 + 1}" for number in range(1, 25)}
 USERS, SEARCH = "vm01 vm02 vm07 vm08 vm13 vm14", "vm02 vm03 vm08 vm09 vm14 vm20"
 
@@ -105,56 +105,56 @@ def test_a_host_without_a_hypervisor_is_a_failure_domain_of_its_own():
     assert plan_waves(hosts, [], Policy(growth=UNLIMITED)) == [["a"], ["b", "d"], ["c"], ["e"]]
 
 
-def test_nobody_to_roll_makes_no_wave():
+def test_no_hosts_make_no_wave():
     assert plan_waves({}, [pool("users", "a")], Policy()) == []
 
 
 @pytest.mark.parametrize(
-    ("one", "message"),
+    ("short", "message"),
     [
         (
             pool("db", "db1"),
-            "pool db: members 1, down 0, min_ready 0.5 keeps 1 up, so 0 may be taken, and this rollout would take db1; "
+            "pool db cannot spare db1: members 1, down 0, min_ready 0.5 requires 1 up, so 0 can be taken; "
             "lower min_ready to 0, or name the pool in mesh_allow_shrink, or leave the host out with --limit",
         ),
         (
             pool("db", "db1 db2 db3 db4", down="db2 db4 db9", min_ready=0.4),
-            "pool db: members 4, down 2 (db2 and 1 more), min_ready 0.4 keeps 2 up, so 0 may be taken, and this "
-            "rollout would take db1 and 1 more; bring up what is down, or lower min_ready to 0.25, or name the pool in "
+            "pool db cannot spare db1 and 1 more: members 4, down 2 (db2 and 1 more), min_ready 0.4 requires 2 up, so "
+            "0 can be taken; bring up what is down, or lower min_ready to 0.25, or name the pool in "
             "mesh_allow_shrink, or leave the host out with --limit",
         ),
         (
             pool("db", "db1 db2 db3", down="db2", min_ready=1),
-            "pool db: members 3, down 1 (db2), min_ready 1 keeps 3 up, so 0 may be taken, and this rollout would take "
-            "db1 and 1 more; lower min_ready to 0.3333, or name the pool in mesh_allow_shrink, or leave the host out "
+            "pool db cannot spare db1 and 1 more: members 3, down 1 (db2), min_ready 1 requires 3 up, so 0 can be "
+            "taken; lower min_ready to 0.3333, or name the pool in mesh_allow_shrink, or leave the host out "
             "with --limit",
         ),
     ],
     ids=["a pool of one", "too many down", "all must stay"],
 )
-def test_a_pool_that_stands_in_the_way_is_named_with_its_figures_and_what_to_do(one, message):
-    assert refusals("web1 db1 db2 db3", one) == (message,)
+def test_a_pool_that_cannot_spare_a_host_is_reported_with_figures_and_advice(short, message):
+    assert shortages("web1 db1 db2 db3", short) == (message,)
 
 
-def test_all_pools_that_stand_in_the_way_are_named_at_once_and_no_others():
-    found = refusals("a b", pool("x", "a"), pool("y", "a b"), pool("z", "b"), pool("elsewhere", "c"))
-    assert [message.split(":")[0] for message in found] == ["pool x", "pool z"]
+def test_all_pools_that_cannot_spare_a_host_are_reported():
+    messages = shortages("a b", pool("x", "a"), pool("y", "a b"), pool("z", "b"), pool("elsewhere", "c"))
+    assert [message.split(" cannot")[0] for message in messages] == ["pool x", "pool z"]
 
 
 @pytest.mark.parametrize(
-    ("min_ready", "size", "least"), [(0.5, 1, 1), (0.5, 3, 2), (0.66, 3, 2), (0, 5, 0), (1, 5, 5), (0.07, 100, 7)]
+    ("min_ready", "size", "required"), [(0.5, 1, 1), (0.5, 3, 2), (0.66, 3, 2), (0, 5, 0), (1, 5, 5), (0.07, 100, 7)]
 )
-def test_a_share_of_a_pool_is_rounded_up_to_whole_members(min_ready, size, least):
-    assert Pool("db", frozenset(map(str, range(size))), min_ready=min_ready).least == least
+def test_min_ready_is_rounded_up_to_whole_members(min_ready, size, required):
+    assert Pool("db", frozenset(map(str, range(size))), min_ready=min_ready).required == required
 
 
-def test_a_pool_of_one_may_be_taken_when_min_ready_is_0_or_it_is_down_already():
-    for one in (pool("db", "db1", min_ready=0), pool("db", "db1", down="db1")):
-        assert plan_waves({"db1": ""}, [one], Policy()) == [["db1"]]
+def test_the_only_host_of_a_pool_may_be_taken_with_min_ready_0_or_if_it_is_down():
+    for spared in (pool("db", "db1", min_ready=0), pool("db", "db1", down="db1")):
+        assert plan_waves({"db1": ""}, [spared], Policy()) == [["db1"]]
 
 
 @pytest.mark.parametrize(
-    ("given", "policy"),
+    ("arguments", "policy"),
     [
         ((), Policy(1, 2)),
         ((None, None), Policy(1, 2)),
@@ -163,21 +163,21 @@ def test_a_pool_of_one_may_be_taken_when_min_ready_is_0_or_it_is_down_already():
         ((1, "unlimited"), Policy(1, UNLIMITED)),
     ],
 )
-def test_a_policy_is_read_as_inventories_give_it(given, policy):
-    assert read_policy(*given) == policy
+def test_a_policy_is_read_from_yaml_and_ini(arguments, policy):
+    assert read_policy(*arguments) == policy
 
 
-def test_what_is_wrong_with_a_policy_is_said_at_once():
+def test_all_mistakes_in_a_policy_are_reported():
     with pytest.raises(RolloutError) as raised:
         read_policy(0, 1.5)
-    assert raised.value.mistakes == (
-        "rollout_hypervisors: 0 is not allowed, use a whole number from 1 to 10000",
-        "rollout_growth: 1.5 is not allowed, use a whole number from 1 to 1000, or unlimited",
+    assert raised.value.messages == (
+        "rollout_hypervisors: 0 is not allowed, use an integer from 1 to 10000",
+        "rollout_growth: 1.5 is not allowed, use an integer from 1 to 1000, or unlimited",
     )
 
 
 @pytest.mark.parametrize("value", [True, 0, -1, 1001, "fast", "", float("inf"), float("nan"), [2], {}, b"2"])
-def test_what_is_no_growth_is_refused(value):
+def test_a_value_that_is_no_growth_is_refused(value):
     with pytest.raises(RolloutError, match=r"rollout_growth: .* or unlimited"):
         read_policy(None, value)
 
@@ -198,9 +198,9 @@ POLICY = st.builds(Policy, st.integers(1, 4), st.sampled_from([1, 2, 3, 10, UNLI
 
 @st.composite
 def fleets(draw, most_hosts, most_pools):
-    """Pools may have members that are not to be rolled, and a host may be up in one pool and down in another."""
+    """Draw a fleet. A pool may have members that are not rolled, a host may be up in one pool and down in another."""
     size, count = draw(st.integers(1, most_hosts)), draw(st.integers(0, most_pools))
-    # 16 bits of each host: 3 for its hypervisor, and 3 for each pool, of which one puts it in, and two together down.
+    # 16 bits per host: 3 for its hypervisor, and 3 for each pool: the first for membership, the others for down.
     data = draw(st.binary(min_size=2 * size, max_size=2 * size))
     bits = [int.from_bytes(data[at : at + 2], "little") for at in range(0, 2 * size, 2)]
     pools = []
@@ -215,45 +215,51 @@ def fleets(draw, most_hosts, most_pools):
     return Fleet(hosts, pools, draw(POLICY))
 
 
-def enough(one, count):
-    """So many members are enough for a pool: in whole numbers, as a share has four decimals."""
-    return count * 10_000 >= round(one.min_ready * 10_000) * len(one.members)
+def keeps_min_ready(pool, count):
+    """Return whether so many members are enough for a pool, with integers, as min_ready has four decimals."""
+    return count * 10_000 >= round(pool.min_ready * 10_000) * len(pool.members)
 
 
-def harmed(wave, pools):
-    """The pools of which a wave takes hosts that are up, and leaves fewer than min_ready."""
-    up = {one.name: one.members - one.down for one in pools}
-    return [one.name for one in pools if up[one.name] & set(wave) and not enough(one, len(up[one.name] - set(wave)))]
+def short_pools(wave, pools):
+    """Return the pools of which a wave takes hosts that are up, and leaves fewer than min_ready."""
+    hosts = set(wave)
+    return [
+        pool.name
+        for pool in pools
+        if (pool.members - pool.down) & hosts and not keeps_min_ready(pool, len(pool.members - pool.down - hosts))
+    ]
 
 
 def check(fleet, waves):
-    """The rules, read from the plan alone."""
+    """Check the rules of a plan."""
     hosts, pools, policy = fleet
     assert sorted(itertools.chain(*waves)) == sorted(hosts), "every host in exactly one wave"
     assert waves[0] == [next(iter(hosts))], "the canary"
     domains = list(dict.fromkeys(map(fleet.domain, hosts)))
     for at, wave in enumerate(waves):
         assert 1 <= len(wave) <= policy.growth**at
-        assert harmed(wave, pools) == []
-        left = set(map(fleet.domain, itertools.chain(*waves[at:])))
-        first = [domain for domain in domains if domain in left][: policy.hypervisors]
+        assert short_pools(wave, pools) == []
+        waiting = set(map(fleet.domain, itertools.chain(*waves[at:])))
+        first = [domain for domain in domains if domain in waiting][: policy.hypervisors]
         in_order = [host for domain in first for host in hosts if fleet.domain(host) == domain and host in wave]
         assert wave == in_order, "one failure domain after the other, in inventory order"
 
 
-def needed(fleet):
-    """Waves that any plan has at least: for growth, for the failure domains, and for each pool."""
+def fewest_waves(fleet):
+    """Return a lower bound of waves of any plan: by growth, by failure domains, and by each pool."""
     hosts, pools, policy = fleet
 
-    up = {one.name: one.members - one.down for one in pools}
+    up = {pool.name: pool.members - pool.down for pool in pools}
     at_once = {
-        one.name: max([n for n in range(1 + len(up[one.name])) if enough(one, len(up[one.name]) - n)], default=0)
-        for one in pools
+        pool.name: max(
+            [n for n in range(1 + len(up[pool.name])) if keeps_min_ready(pool, len(up[pool.name]) - n)], default=0
+        )
+        for pool in pools
     }
 
-    def for_pools(some):
-        """Waves that these hosts take, however they are dealt."""
-        return max([1, *(math.ceil(len(some & up[name]) / at_once[name]) for name in up if some & up[name])])
+    def for_pools(group):
+        """Return how many waves a group of hosts needs at least."""
+        return max([1, *(math.ceil(len(group & up[name]) / at_once[name]) for name in up if group & up[name])])
 
     domains = {}
     for host in hosts:
@@ -267,54 +273,62 @@ def needed(fleet):
 
 
 def factor(fleet):
-    """How many times as many waves a plan may have, as module_utils/hamesh/waves.py promises."""
-    most_pools = max(sum(host in one.members - one.down for one in fleet.pools) for host in fleet.hosts)
+    """Return how many times as many waves a plan may have, by the documentation of rollout/waves.py."""
+    most_pools = max(sum(host in pool.members - pool.down for pool in fleet.pools) for host in fleet.hosts)
     return 1 + fleet.policy.hypervisors * max(1, most_pools)
 
 
 @seed(FUZZ_SEED)
 @settings(SETTINGS, max_examples=FUZZ_FLEETS)
 @given(fleets(most_hosts=24, most_pools=4))
-def test_a_plan_keeps_all_rules_and_is_refused_only_for_pools_that_cannot_spare_a_host(fleet):
+def test_a_plan_keeps_all_rules_or_is_refused_for_pools_that_cannot_spare_a_host(fleet):
     FUZZED["fleets"] += 1
     hosts, pools, _ = fleet
-    in_the_way = [one.name for one in pools if any(harmed([host], [one]) for host in hosts)]
+    short = [pool.name for pool in pools if any(short_pools([host], [pool]) for host in hosts)]
     try:
         waves = plan_waves(*fleet)
     except RolloutError as error:
         FUZZED["without a plan"] += 1
-        told = [
-            re.match(r"pool (.+): .* lower min_ready to ([0-9.]+), ", message).groups() for message in error.mistakes
+        pattern = r"pool (.+) cannot spare .* lower min_ready to ([0-9.]+), "
+        advice = [re.match(pattern, message).groups() for message in error.messages]
+        assert [name for name, _ in advice] == short
+        lowered = [
+            dataclasses.replace(pool, min_ready=float(dict(advice).get(pool.name, pool.min_ready))) for pool in pools
         ]
-        assert [name for name, _ in told] == in_the_way
-        lowered = [dataclasses.replace(one, min_ready=float(dict(told).get(one.name, one.min_ready))) for one in pools]
         fleet = fleet._replace(pools=lowered)
         waves = plan_waves(*fleet)
     else:
-        assert in_the_way == []
+        assert short == []
     check(fleet, waves)
-    assert len(waves) <= factor(fleet) * needed(fleet)
+    assert len(waves) <= factor(fleet) * fewest_waves(fleet)
 
 
 def shortest(fleet):
-    """How many waves the shortest plan has, found by trying all; None where there is no plan."""
+    """Return how many waves the shortest plan has, by trying all, or None if there is no plan."""
     hosts, pools, policy = fleet
-    sets = [frozenset(some) for size in range(len(hosts) + 1) for some in itertools.combinations(hosts, size)]
+    sets = [frozenset(group) for size in range(len(hosts) + 1) for group in itertools.combinations(hosts, size)]
     allowed = [
-        wave for wave in sets[1:] if len(set(map(fleet.domain, wave))) <= policy.hypervisors and not harmed(wave, pools)
+        wave
+        for wave in sets[1:]
+        if len(set(map(fleet.domain, wave))) <= policy.hypervisors and not short_pools(wave, pools)
     ]
     done = {frozenset()}
     for at in range(len(hosts) + 1):
         if frozenset(hosts) in done:
             return at
-        done = {one | wave for one in done for wave in allowed if len(wave) <= policy.growth**at and not one & wave}
+        done = {
+            hosts_done | wave
+            for hosts_done in done
+            for wave in allowed
+            if len(wave) <= policy.growth**at and not hosts_done & wave
+        }
     return None
 
 
 @seed(FUZZ_SEED)
 @settings(SETTINGS, max_examples=FUZZ_EXAMPLES)
 @given(fleets(most_hosts=5, most_pools=3))
-def test_a_small_fleet_has_a_plan_whenever_there_is_one_and_a_short_one(fleet):
+def test_a_small_fleet_has_a_short_plan_if_any_plan_exists(fleet):
     FUZZED["small fleets"] += 1
     best = shortest(fleet)
     try:
@@ -322,4 +336,4 @@ def test_a_small_fleet_has_a_plan_whenever_there_is_one_and_a_short_one(fleet):
     except RolloutError:
         assert best is None
         return
-    assert needed(fleet) <= best <= len(waves) <= factor(fleet) * best
+    assert fewest_waves(fleet) <= best <= len(waves) <= factor(fleet) * best

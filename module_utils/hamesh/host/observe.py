@@ -1,0 +1,244 @@
+"""What a host is asked to run, and the state of the host before anything is changed: the input of a plan.
+
+Nothing here changes the host. Whatever can be wrong is read before the first change: the check by the binary that will
+run the text, every address that it binds, the unit, the process, and the record of an unfinished change.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import os
+from pathlib import Path
+from typing import Any, Mapping, NamedTuple, Sequence
+
+from ..haproxy.configuration import Configuration
+from ..haproxy.releases import exposed_binds
+from ..haproxy.status import Rows
+from . import runtime_state
+from .check import Verdict, check_text
+from .files import read_text
+from .generations import Generations
+from .installation import Installation
+from .lock import RECORDS
+from .reload import OldProcess, old_processes, reload_method, restart_reason
+from .runtime_state import Journal, ServerState, UnfinishedChange
+from .sockets import bind_error, listeners
+from .stats_socket import ANSWER_TIMEOUT, StatsSocketError, show_info, show_stat
+from .systemd import Unit
+from .verify import problems
+
+PREVIOUS = "previous"
+RUNNING = ("active", "reloading")
+NOT_RUNNING = "HAProxy is not running"
+# Properties of the unit, read in one call.
+PROPERTIES = ("ActiveState", "LoadState", "MainPID", "Type", "User", "LimitNOFILE", "Id", "InvocationID", "ExecReload")
+
+
+class Request(NamedTuple):
+    """A request to run `content`, which must be `generation` where both are set; or a kept `generation` ("previous":
+    the newest that is not running); or the file on disk.
+
+    `act`: "reload" or "restart" even if nothing differs; "": only if needed. `hard_stop_after`: seconds after which a
+    replaced process is ended. `program`: see Installation; "": unchanged. `dialect`: the release whose language the
+    text keeps to. `allow_shrink`: pools that may lose more servers than min_ready allows. `timeout`: seconds for each
+    step: a program, a reload with its verification, the wait for the lock. `check_mode`: plan, change nothing.
+    """
+
+    content: str | None
+    generation: str | None
+    path: str
+    binary: str
+    unit: str
+    dialect: str | None
+    allow_shrink: Sequence[str]
+    hard_stop_after: int
+    timeout: float
+    act: str = ""
+    program: str = ""
+    check_mode: bool = False
+
+
+class KeptGeneration(NamedTuple):
+    """A configuration and its file."""
+
+    configuration: Configuration
+    path: Path
+
+    @property
+    def damage(self) -> str:
+        """Return why the copy is not what was rolled out; "" where it is. A copy with a description that is not
+        Hamesh's was written by hand for an earlier release, and is taken as it is."""
+        text = self.configuration
+        own = text.own_generation if text.description.startswith("hamesh ") else text.generation
+        if text.generation and text.generation == own:
+            return ""
+        return (
+            f"{self.path} is damaged and was skipped: its description has generation '{text.generation}', its text is "
+            f"generation '{own}'"
+        )
+
+
+class Target:
+    """The parts of a host that a change works on."""
+
+    def __init__(self, request: Request) -> None:
+        self.path = Path(os.path.realpath(request.path))
+        self.generations = Generations(self.path)
+        self.journal = Journal(RECORDS / f"{request.unit}.unfinished")
+        self.unit = Unit(request.unit, request.timeout)
+        self.installation = Installation(request.binary, self.unit, request.program)
+
+
+@dataclasses.dataclass(frozen=True)
+class Observed:
+    """A host before a change. `states` is None until observe_states has read it."""
+
+    path: Path
+    wanted: Configuration | None  # None: no such generation, or no file
+    file: Configuration | None = None
+    kept: tuple[KeptGeneration, ...] = ()  # newest first
+    unit: Mapping[str, str] = dataclasses.field(default_factory=dict)  # PROPERTIES
+    info: Mapping[str, str] = dataclasses.field(default_factory=dict)  # `show info`; empty: no answer
+    rows: Rows = dataclasses.field(default_factory=list)  # `show stat`
+    problems: tuple[str, ...] = ()  # why the process is not verified to run what is wanted
+    old: tuple[OldProcess, ...] = ()
+    unfinished: UnfinishedChange | None = None  # the record of a killed run
+    program: str = ""  # the wanted one
+    program_before: str = ""
+    program_valid: bool = True
+    program_differs: bool = False
+    program_problem: str = ""  # why the process does not run the active program
+    executable: str = ""
+    verdict: Verdict | None = None  # of the executable on the wanted text; None: no such executable
+    bind_errors: tuple[Mapping[str, Any], ...] = ()  # lines that cannot be bound, as in Verdict.errors
+    restart_reason: str = ""  # why a reload must be a restart
+    reload_method: str = ""
+    states: Mapping[str, ServerState] | None = None
+    states_failure: str = ""  # why they cannot be read
+
+    @property
+    def active(self) -> bool:
+        return self.unit.get("ActiveState") in RUNNING
+
+    @property
+    def pid(self) -> int:
+        """Return the PID of the process that answers; 0 without an answer, though a process may run."""
+        return int(self.info.get("Pid", "0") or "0")
+
+    @property
+    def description(self) -> str:
+        return self.info.get("description", "")
+
+    @property
+    def running(self) -> Configuration | None:
+        """Return the configuration that the process runs, where this host has it."""
+        texts = [self.file, self.wanted, *(kept.configuration for kept in self.kept)]
+        return next((text for text in texts if self.runs(text)), None)
+
+    def runs(self, configuration: Configuration | None) -> bool:
+        """Tell whether the process runs a configuration, by its description."""
+        return bool(self.pid) and configuration is not None and configuration.description == self.description
+
+
+def observe(request: Request, target: Target) -> Observed:
+    """Return the state of the host. Raises OSError where a file cannot be read."""
+    installation, path = target.installation, target.path
+    file = Configuration(read_text(path)) if path.exists() else None
+    kept = tuple(KeptGeneration(Configuration(read_text(entry)), entry) for entry in target.generations.entries())
+    content = Configuration(request.content) if request.content is not None else None
+    unit = target.unit.properties(*PROPERTIES)
+    known = [content, file, *(generation.configuration for generation in kept)]
+    info, rows = _query_process(known) if unit.get("ActiveState") in RUNNING else ({}, [])
+    observed = Observed(path, content, file, kept, unit, info, rows, unfinished=target.journal.load())
+    wanted = content or choose(request, observed)
+    observed = dataclasses.replace(
+        observed,
+        wanted=wanted,
+        program=installation.wanted,
+        program_before=installation.before,
+        program_valid=installation.is_valid,
+    )
+    if wanted is None or not installation.is_valid:
+        return observed
+    executable = installation.executable
+    verdict: Verdict | None = check_text(wanted.text, executable, request.timeout, request.dialect)
+    if verdict and not verdict.version and not Path(executable).exists():
+        verdict = None
+    installation.version = verdict.version if verdict else ""
+    return dataclasses.replace(
+        observed,
+        executable=executable,
+        verdict=verdict,
+        bind_errors=tuple(_bind_errors(wanted, target.unit, verdict.version)) if verdict else (),
+        program_differs=installation.differs,
+        program_problem=installation.problem(info) if observed.pid else "",
+        problems=tuple(problems(wanted)) if observed.active else (NOT_RUNNING,),
+        old=tuple(old_processes(target.unit, observed.pid)) if observed.active else (),
+        restart_reason=restart_reason(unit) if observed.active else "",
+        reload_method=reload_method(unit, info.get("Version", ""), observed.running, installation.version),
+    )
+
+
+def observe_states(observed: Observed) -> Observed:
+    """Return the same with the states that operators set in the running process. Call it only where a change is due,
+    since it takes a command for each server."""
+    running = observed.running
+    if not observed.active:
+        return dataclasses.replace(observed, states={})
+    if running is None:
+        return dataclasses.replace(observed, states={}, states_failure="this host has no copy of what the process runs")
+    try:
+        return dataclasses.replace(observed, states=runtime_state.read(running))
+    except StatsSocketError as error:
+        return dataclasses.replace(observed, states={}, states_failure=str(error))
+
+
+def choose(request: Request, observed: Observed) -> Configuration | None:
+    """Return the configuration of a request without content: an undamaged kept generation, or the file."""
+    if request.generation is None:
+        return observed.file
+    for kept in observed.kept:
+        named = request.generation == kept.configuration.generation
+        if (named or (request.generation == PREVIOUS and not observed.runs(kept.configuration))) and not kept.damage:
+            return kept.configuration
+    return None
+
+
+def _query_process(configurations: Sequence[Configuration | None]) -> tuple[dict[str, str], Rows]:
+    """Return `show info` and `show stat` from the first socket of these configurations that answers."""
+    sockets = (configuration.socket for configuration in configurations if configuration)
+    for path in dict.fromkeys(filter(None, sockets)):
+        with contextlib.suppress(StatsSocketError):
+            info = show_info(path, ANSWER_TIMEOUT)
+            rows: Rows = []
+            with contextlib.suppress(StatsSocketError):
+                rows = show_stat(path, ANSWER_TIMEOUT)
+            return info, rows
+    return {}, []
+
+
+def _bind_errors(wanted: Configuration, unit: Unit, version: str) -> list[dict[str, Any]]:
+    """Return the lines whose address cannot be bound on this host. Each is tried here, since HAProxy would retry for
+    two seconds, in which the old process does not listen either."""
+    own_pids = set(unit.pids())
+    occupied = listeners({bind.port for bind in wanted.binds})
+    lines = wanted.text.split("\n")
+    errors = list(exposed_binds(version, wanted.binds))
+    for bind in wanted.binds:
+        same = [socket for socket in occupied if socket.port == bind.port and socket.address in ("", bind.address)]
+        if any(socket.pid in own_pids for socket in same) or lines[bind.line - 1].strip().endswith(" transparent"):
+            continue
+        number = bind_error(bind.address, bind.port)
+        if number == errno.EADDRINUSE:
+            by = f" by {same[0]}" if same else ""
+            advice = "stop that process, or choose another port"
+            errors.append((bind, f"{bind.proxy} cannot bind to {bind}: address already in use{by}; {advice}"))
+        elif number:
+            advice = "use an address of this host"
+            errors.append((bind, f"{bind.proxy} cannot bind to {bind}: {os.strerror(number).lower()}; {advice}"))
+    return [
+        {"line": bind.line, "text": lines[bind.line - 1].strip(), "why": why, "first_rejected": ""}
+        for bind, why in errors
+    ]

@@ -1,0 +1,196 @@
+"""What will be done to a host and why, or why nothing may be done: a pure function of state and request."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Mapping, Sequence
+
+from ..haproxy.configuration import Configuration
+from . import runtime_state
+from .installation import BUILDS
+from .observe import Observed, Request
+from .reload import SF, SF_WARNING, OldProcess
+from .runtime_state import ServerState
+
+UNFINISHED = "an earlier run did not finish its change"
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The steps of a change. With a `refusal` there are none, and the host stays unchanged."""
+
+    wanted: Configuration | None
+    refusal: str = ""
+    errors: tuple[Mapping[str, Any], ...] = ()  # of the text, where they are the reason of the refusal
+    activate_program: bool = False  # replace the binary
+    swap: bool = False  # replace the file
+    back_up: bool = False  # keep the replaced file, which is not among the kept generations
+    verb: str = ""  # of systemctl: start, reload, restart; "": nothing
+    method: str = "none"  # see RETURN of haproxy_apply
+    keep: bool = False  # keep a copy of what runs, where there is none
+    finish: bool = False  # finish the change of a killed run
+    end: tuple[OldProcess, ...] = ()  # processes to end
+    states: Mapping[str, ServerState] = dataclasses.field(default_factory=dict)  # set by operators, of all servers
+    kept: tuple[str, ...] = ()  # those that are set again
+    overridden: tuple[str, ...] = ()  # those that are not, and why
+    reasons: tuple[str, ...] = ()  # why anything is done
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> bool:
+        """Tell whether the host is changed, except for old processes that are ended."""
+        return not self.refusal and bool(self.activate_program or self.swap or self.verb or self.keep or self.finish)
+
+
+def plan(observed: Observed, request: Request) -> Plan:
+    """Return the steps that make an observed host run what is requested."""
+    wanted = observed.wanted
+    warnings = [kept.damage for kept in observed.kept if kept.damage and request.generation and not request.content]
+    refusal, errors = _refusal(observed, request)
+    if refusal or wanted is None:
+        return Plan(wanted, refusal, tuple(errors), warnings=tuple(warnings))
+    warnings += _warnings(observed, request)
+    unfinished, swap = observed.unfinished, observed.file is None or observed.file.text != wanted.text
+    reasons = _reasons(observed, request, swap)
+    verb, method = _verb(observed, request, bool(reasons))
+    if unfinished is not None and not reasons:
+        reasons = [UNFINISHED]
+    keep = not observed.kept or observed.kept[0].configuration.text != wanted.text
+    if keep and not reasons:
+        reasons = ["no copy of what runs is kept"]
+    recorded = unfinished.states if unfinished and unfinished.pid != observed.pid else {}
+    states = {**recorded, **(observed.states or {})}
+    carried = runtime_state.carry(states, wanted)
+    if method == SF:
+        warnings.append(SF_WARNING)
+    if reasons and observed.states_failure:
+        warnings.append(f"weights and states set at run time may be lost: {observed.states_failure}")
+    return Plan(
+        wanted,
+        activate_program=observed.program_differs,
+        swap=swap,
+        back_up=swap and observed.file is not None and not _is_kept(observed, observed.file),
+        verb=verb,
+        method=method,
+        keep=keep,
+        finish=unfinished is not None,
+        end=tuple(old for old in observed.old if old.seconds > request.hard_stop_after),
+        states=states,
+        kept=tuple(f"{name}: {state}" for name, state in sorted(carried.items())) if reasons else (),
+        overridden=tuple(runtime_state.overridden(states, wanted)) if reasons else (),
+        reasons=tuple(reasons),
+        warnings=tuple(warnings),
+    )
+
+
+def _is_kept(observed: Observed, text: Configuration) -> bool:
+    return any(kept.configuration.text == text.text for kept in observed.kept)
+
+
+def _reasons(observed: Observed, request: Request, swap: bool) -> list[str]:
+    """Return why the process must be started, reloaded or restarted; empty: it need not."""
+    reasons = [f"a {request.act} was requested"] if request.act else []
+    if observed.program_differs:
+        reasons.append(f"the program changes from {observed.program_before} to {observed.program}")
+    if swap:
+        reasons.append("the file differs")
+    if observed.unfinished is not None and observed.unfinished.pid in (0, observed.pid):
+        reasons.append(UNFINISHED)
+    if observed.program_problem:
+        reasons.append(observed.program_problem)
+    return reasons + [problem for problem in observed.problems if problem not in reasons]
+
+
+def _verb(observed: Observed, request: Request, needed: bool) -> tuple[str, str]:
+    """Return the verb of systemctl, and the method."""
+    if not needed:
+        return "", "none"
+    if not observed.active:
+        return "start", "start"
+    verb = request.act or "reload"
+    if verb == "reload" and observed.restart_reason and not observed.program_differs:
+        return "restart", "restart"
+    return verb, observed.reload_method if verb == "reload" else verb
+
+
+def _warnings(observed: Observed, request: Request) -> list[str]:
+    wanted, warnings = observed.wanted, list(observed.verdict.warnings if observed.verdict else ())
+    assert wanted is not None  # noqa: S101  plan() has refused that
+    if observed.verdict is None:
+        warnings.append(_not_installed(observed))
+    on_disk = request.content is None and request.generation is None
+    if on_disk and observed.kept and not _is_kept(observed, wanted):
+        warnings.append(
+            f"{observed.path} differs from what was rolled out here: the next rollout replaces it and keeps a copy"
+        )
+    replaced = _is_kept(observed, wanted) and observed.pid and not observed.runs(wanted)
+    if replaced and request.content is not None:
+        warnings.append(
+            f"generation {wanted.generation} ran here before and was replaced: unless this is a roll-back, the "
+            "inventory is older than what runs"
+        )
+    return warnings
+
+
+def _not_installed(observed: Observed) -> str:
+    return f"{observed.executable} is not installed, so the configuration cannot be checked"
+
+
+def _refusal(observed: Observed, request: Request) -> tuple[str, Sequence[Mapping[str, Any]]]:
+    """Return why the host must not be changed, "" where it may, and the errors of the text."""
+    wanted, verdict = observed.wanted, observed.verdict
+    if wanted is None:
+        return _no_text(observed, request), ()
+    wrong_generation = _wrong_generation(wanted, request) if request.content is not None else ""
+    if wrong_generation:
+        return wrong_generation, ()
+    if not wanted.generation or not wanted.socket:
+        missing = "'description' with the generation" if not wanted.generation else "'stats socket /path'"
+        return f"the global section has no {missing}, so what the process runs cannot be verified; add it", ()
+    if not observed.program_valid:
+        return f"program '{request.program}' is not valid; use 'package' or a directory in {BUILDS}", ()
+    if verdict is None:
+        missing = f"{_not_installed(observed)}; install HAProxy (role haproxy) and run this again"
+        return "" if request.check_mode else missing, ()
+    errors = [*verdict.errors, *observed.bind_errors]
+    if errors:
+        program = f"HAProxy {verdict.version}" if verdict.version else "HAProxy"
+        messages = "; ".join(
+            (f"line {error['line']} [{error['text']}]: " if error["line"] else "") + error["why"] for error in errors
+        )
+        return f"{program} cannot run the configuration: {messages}", errors
+    load = observed.unit.get("LoadState", "not-found")
+    if load != "loaded" and not request.check_mode and not observed.program_differs:
+        return f"systemd cannot start {request.unit} (LoadState={load}); install HAProxy, or unmask the unit", ()
+    old = observed.running or observed.file
+    shrinking = wanted.shrinking_pools(old, request.allow_shrink) if old else []
+    if shrinking:
+        return (
+            "; ".join(shrinking) + ". If hosts are missing from the inventory, add them; "
+            'if the pool is to shrink, run with -e \'{"mesh_allow_shrink": ["POOL"]}\'',
+            (),
+        )
+    return "", ()
+
+
+def _no_text(observed: Observed, request: Request) -> str:
+    if request.generation is None:
+        return f"{observed.path} does not exist, so there is nothing to {request.act}; roll out with site.yml"
+    names = ", ".join(kept.configuration.generation for kept in observed.kept if not kept.damage)
+    directory = observed.path.with_name(observed.path.name + ".generations")
+    return f"{directory} has no generation '{request.generation}'" + (
+        f", only {names}" if names else "; roll out a generation with site.yml"
+    )
+
+
+def _wrong_generation(wanted: Configuration, request: Request) -> str:
+    """Return why a text is not what was compiled, or not what this run compiled; "" where it is."""
+    named, own, asked = wanted.generation, wanted.own_generation, request.generation
+    if named and named != own:
+        return (
+            f"the text was changed after it was compiled: its description has generation '{named}', its text is "
+            f"generation '{own}'; compile again, or write '{own}' into the description of a text written by hand"
+        )
+    if asked is not None and named != asked:
+        return f"the text is generation '{named}', but this run compiled '{asked}'; run it again"
+    return ""

@@ -1,0 +1,70 @@
+"""The lab must be up and rolled out: scenario `sources` of molecule does that, and runs these tests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+from lab import module, playbook, shell
+from sidecars import HOSTS
+from table import Table
+
+BINARY = "/usr/sbin/haproxy"
+
+MOVES = Table("sources", ("moved", "host", "requests", "failed"))
+RELOADS = Table(
+    "old-releases", ("release", "host", "client", "reloads", "method", "old processes", "requests", "failed")
+)
+
+
+def deploy(hosts, *arguments, **settings):
+    """Roll out on some hosts, with the HAProxy that settings say."""
+    words = [*arguments, "--limit", ",".join(hosts), "-e", json.dumps(settings)]
+    return playbook("playbooks/deploy-sidecars.yml", *words)
+
+
+def version(host):
+    return module(host, "haproxy_info").result(host)["info"]["Version"]
+
+
+def checksum(path):
+    return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+
+def settings_of(path, release, source="archive"):
+    return {
+        "haproxy_source": source,
+        "haproxy_version": release,
+        "haproxy_url": str(path),
+        "haproxy_checksum": checksum(path),
+    }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def packages_again():
+    """Afterwards every host runs the distribution's package again, and keeps no build."""
+    yield
+    mended = playbook("site.yml")
+    assert mended.code == 0, mended.output
+    for host in HOSTS:
+        assert (
+            shell(host, f"test ! -L {BINARY} && dpkg-divert --list {BINARY}; dpkg -V haproxy | grep sbin || true") == ""
+        )
+        shell(host, "rm -rf /opt/haproxy /etc/apt/sources.list.d/lab-source.list")
+    again = playbook("site.yml")
+    assert (again.code, again.changed) == (0, set()), again.output
+
+
+@pytest.fixture(scope="session")
+def moves():
+    """What was moved from one HAProxy to another, and what it cost: a table at the end of the run."""
+    return MOVES
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    sent, failed = (sum(row[column] for row in MOVES.rows) for column in (2, 3))
+    MOVES.show(terminalreporter, "HAProxy from three sources", f"{failed} of {sent} requests failed")
+    sent = sum(row[6] for row in RELOADS.rows)
+    RELOADS.show(terminalreporter, "Reloads of releases without a master", f"{sent} requests")

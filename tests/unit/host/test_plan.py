@@ -1,0 +1,238 @@
+"""A plan of an observed host and a request, as tables. No host is needed."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+from ansible.module_utils.hamesh.haproxy.configuration import Configuration
+from ansible.module_utils.hamesh.haproxy.syntax import name_text
+from ansible.module_utils.hamesh.host.check import Verdict
+from ansible.module_utils.hamesh.host.observe import NOT_RUNNING, PREVIOUS, KeptGeneration, Observed, Request, choose
+from ansible.module_utils.hamesh.host.plan import plan
+from ansible.module_utils.hamesh.host.reload import SF, SF_WARNING, OldProcess
+from ansible.module_utils.hamesh.host.runtime_state import ServerState, UnfinishedChange
+
+PATH = Path("/etc/haproxy/haproxy.cfg")
+GLOBAL = "global\n    description hamesh @generation@\n    stats socket /run/haproxy/admin.sock\n"
+BUILD = "/opt/haproxy/2.8.5-0a0a0a"
+
+
+def text(servers=2, weight=100, note="", head=GLOBAL):
+    """Return a configuration of one pool."""
+    lines = [f"    server s{number} 10.20.0.{number}:80 weight {weight} check" for number in range(servers)]
+    return Configuration(name_text("\n".join([f"# {note}\n{head}", "listen app", *lines, ""]))[0])
+
+
+NEW, OLD, OLDER = text(note="new"), text(note="old"), text(note="older")
+HAND = Configuration("global\n    stats socket /run/haproxy/admin.sock\n")  # written by hand
+DRAINED = {"app/s0": ServerState(NEW.servers["app/s0"].words, 0, "")}
+VERDICT = Verdict([], [], "2.6.12")
+WRONG = {"line": 2, "text": "bogus", "why": "unknown keyword", "first_rejected": ""}
+TAKEN = {"line": 4, "text": "bind 127.0.0.1:80", "why": "address already in use", "first_rejected": ""}
+
+
+def kept(*texts):
+    return tuple(KeptGeneration(text, PATH.with_name(f"{number}.cfg")) for number, text in enumerate(texts))
+
+
+def host(runs=OLD, wanted=NEW, **fields):
+    """Return a host whose process and file are `runs` (None: not running), observed with a request for `wanted`."""
+    if runs is None:
+        seen = Observed(PATH, wanted, unit={"ActiveState": "inactive", "LoadState": "loaded"})
+        seen = dataclasses.replace(seen, problems=(NOT_RUNNING,))
+    else:
+        seen = Observed(PATH, wanted, runs, kept(runs, OLDER), {"ActiveState": "active", "LoadState": "loaded"})
+        info = {"Pid": "17", "description": runs.description, "Version": "2.6.12"}
+        same = wanted is not None and wanted.description == runs.description
+        seen = dataclasses.replace(seen, info=info, problems=() if same else ("the process runs another generation",))
+    seen = dataclasses.replace(seen, program="package", program_before="package", executable="/usr/sbin/haproxy")
+    seen = dataclasses.replace(seen, verdict=VERDICT, reload_method="master-worker", states={})
+    return dataclasses.replace(seen, **fields)
+
+
+def request(content=NEW, **fields):
+    """Return a request for a text, or without one."""
+    asked = Request(
+        content and content.text, None, str(PATH), "/usr/sbin/haproxy", "haproxy.service", "1.4", [], 1800, 30.0
+    )
+    return asked._replace(**fields)
+
+
+KILLED, LOST = (
+    UnfinishedChange(17, {}),
+    UnfinishedChange(16, DRAINED),
+)  # a run that was killed before, and after, its reload
+
+
+@pytest.mark.parametrize(
+    ("seen", "asked", "steps"),
+    [
+        # Nothing to do.
+        pytest.param(host(NEW), request(), "", id="running"),
+        pytest.param(host(NEW), request(generation=NEW.generation), "", id="running, with its generation"),
+        pytest.param(host(NEW, old=(OldProcess(9, 60),)), request(), "", id="an old process in time"),
+        pytest.param(host(NEW, old=(OldProcess(9, 1801),)), request(), "end 9", id="an overdue old process"),
+        pytest.param(host(NEW, restart_reason="fewer files"), request(), "", id="no restart without a change"),
+        pytest.param(host(NEW, kept=()), request(), "keep", id="its copy was deleted"),
+        # A change.
+        pytest.param(host(), request(), "swap, reload master-worker", id="another generation"),
+        pytest.param(host(NEW, file=OLDER), request(), "swap, reload master-worker", id="the file was changed back"),
+        pytest.param(host(NEW, file=HAND), request(), "swap with backup, reload master-worker", id="an edited file"),
+        pytest.param(host(NEW, file=None), request(), "swap, reload master-worker", id="the file is gone"),
+        pytest.param(host(OLD, file=NEW), request(), "reload master-worker", id="a reload was lost"),
+        pytest.param(
+            host(NEW, problems=("app does not listen",)), request(), "reload master-worker", id="a listener is closed"
+        ),
+        pytest.param(host(OLD, info={}), request(), "swap, reload master-worker", id="no answer"),
+        pytest.param(host(None), request(), "swap, start", id="first start"),
+        pytest.param(host(None, file=NEW), request(), "start", id="stopped"),
+        pytest.param(
+            host(OLD, unit={"ActiveState": "failed", "LoadState": "loaded"}), request(), "swap, start", id="failed"
+        ),
+        pytest.param(
+            host(restart_reason="its process runs as uid 0"), request(), "swap, restart", id="a reload is not enough"
+        ),
+        # Requested explicitly.
+        pytest.param(host(NEW), request(None, act="reload"), "reload master-worker", id="a reload"),
+        pytest.param(host(NEW), request(None, act="restart"), "restart", id="a restart"),
+        pytest.param(host(None, NEW, file=NEW), request(None, act="reload"), "start", id="a reload while stopped"),
+        # Roll-backs.
+        pytest.param(
+            host(NEW, OLD), request(None, generation=OLD.generation), "swap, reload master-worker", id="roll-back"
+        ),
+        pytest.param(host(OLD, OLD), request(None, generation=OLD.generation), "", id="roll-back to what runs"),
+        # Another HAProxy.
+        pytest.param(
+            host(NEW, program=BUILD, program_differs=True), request(), "program, reload master-worker", id="a build"
+        ),
+        pytest.param(
+            host(program=BUILD, program_differs=True, restart_reason="as it is now"),
+            request(),
+            "program, swap, reload master-worker",
+            id="the unit of a build may allow a reload",
+        ),
+        pytest.param(
+            host(NEW, program_problem="started before the upgrade"), request(), "reload master-worker", id="an upgrade"
+        ),
+        # Runs that were killed.
+        pytest.param(
+            host(NEW, unfinished=KILLED), request(), "reload master-worker, finish", id="killed before the reload"
+        ),
+        pytest.param(host(NEW, unfinished=LOST), request(), "finish", id="killed after the reload"),
+        pytest.param(host(OLD, unfinished=LOST), request(), "swap, reload master-worker, finish", id="another change"),
+        pytest.param(
+            host(NEW, unfinished=UnfinishedChange(0, {})),
+            request(),
+            "reload master-worker, finish",
+            id="an unreadable record",
+        ),
+        # Check mode, before HAProxy is installed.
+        pytest.param(
+            host(None, verdict=None), request(check_mode=True), "swap, start", id="check mode before the package"
+        ),
+        pytest.param(
+            host(None, unit={"ActiveState": "inactive", "LoadState": "not-found"}),
+            request(check_mode=True),
+            "swap, start",
+            id="check mode before the unit",
+        ),
+    ],
+)
+def test_the_steps_follow_from_the_host_and_the_request(seen, asked, steps):
+    planned = plan(seen, asked)
+    assert planned.refusal == ""
+    planned_steps = [
+        "program" if planned.activate_program else "",
+        f"swap{' with backup' if planned.back_up else ''}" if planned.swap else "",
+        planned.verb + (f" {planned.method}" if planned.verb == "reload" else ""),
+        "keep" if planned.keep and not planned.verb else "",
+        "finish" if planned.finish else "",
+        *(f"end {old.pid}" for old in planned.end),
+    ]
+    assert ", ".join(filter(None, planned_steps)) == steps
+    assert planned.changes is bool(steps.replace("end 9", ""))
+    assert bool(planned.reasons) is planned.changes
+
+
+@pytest.mark.parametrize(
+    ("seen", "asked", "why"),
+    [
+        (
+            host(wanted=None, file=None),
+            request(None, act="reload"),
+            "haproxy.cfg does not exist, so there is nothing to reload",
+        ),
+        (host(wanted=None), request(None, generation="0f"), f"{PATH}.generations has no generation '0f', only "),
+        (host(wanted=HAND), request(HAND), "the global section has no 'description' with the generation"),
+        (host(wanted=text(head="global\n    description a@generation@\n")), request(), "no 'stats socket /path'"),
+        (host(), request(generation=OLD.generation), f"is generation '{NEW.generation}', but this run compiled"),
+        (host(program="else", program_valid=False), request(program="else"), "program 'else' is not valid"),
+        (host(verdict=None), request(), "/usr/sbin/haproxy is not installed"),
+        (host(verdict=Verdict([WRONG], [], "2.6.12")), request(), r"line 2 \[bogus\]: unknown keyword"),
+        (
+            host(bind_errors=(TAKEN,)),
+            request(),
+            "HAProxy 2.6.12 cannot run the configuration: .*address already in use",
+        ),
+        (host(bind_errors=(TAKEN,)), request(check_mode=True), "address already in use"),
+        (
+            host(unit={"ActiveState": "active", "LoadState": "masked"}),
+            request(),
+            "cannot start haproxy.service .LoadState=masked",
+        ),
+        (host(text(4), text(1)), request(text(1)), "pool app would shrink from 4 ready servers to 1"),
+    ],
+)
+def test_a_change_that_is_not_allowed_is_refused_with_the_reason(seen, asked, why):
+    planned = plan(seen, asked)
+    assert re.search(why, planned.refusal), planned.refusal
+    assert not planned.changes
+
+
+def test_a_text_that_was_cut_is_refused_by_its_generation():
+    cut = Configuration(NEW.text[: NEW.text.rindex("    server")])
+    assert "the text was changed after it was compiled" in plan(host(wanted=cut), request(cut)).refusal
+    shrunk = plan(host(text(4), text(1)), request(text(1), allow_shrink=["app"]))
+    assert shrunk.refusal == ""
+
+
+@pytest.mark.parametrize(
+    ("seen", "message"),
+    [
+        (host(OLDER, OLD, kept=kept(OLDER, OLD)), "ran here before and was replaced"),
+        (host(verdict=Verdict([], ["deprecated"], "2.6.12")), "deprecated"),
+        (host(states_failure="no answer"), "set at run time may be lost: no answer"),
+    ],
+)
+def test_warnings(seen, message):
+    asked = request(seen.wanted)
+    assert any(message in warning for warning in plan(seen, asked).warnings)
+    assert plan(host(NEW), request()).warnings == ()
+
+
+def test_states_set_at_run_time_are_in_the_plan_only_of_a_change():
+    assert plan(host(states=DRAINED), request()).kept == ("app/s0: drain",)
+    assert plan(host(NEW, states=DRAINED), request()).kept == ()
+    moved = text(weight=0)
+    planned = plan(host(wanted=moved, states=DRAINED), request(moved, allow_shrink=["app"]))
+    assert (planned.kept, len(planned.overridden)) == ((), 1)
+    assert plan(host(NEW, unfinished=LOST), request()).kept == ("app/s0: drain",)  # not set yet in the new process
+
+
+def test_previous_is_the_newest_undamaged_generation_that_does_not_run():
+    seen = host(NEW, None, kept=kept(NEW, OLD, OLDER))
+    assert choose(request(None, generation=PREVIOUS), seen) is OLD
+    damaged = Configuration(OLD.text + "# cut\n")
+    seen = host(NEW, None, kept=kept(NEW, damaged, OLDER))
+    assert choose(request(None, generation=PREVIOUS), seen) is OLDER
+    assert choose(request(None, generation=OLD.generation), seen) is None
+    assert "damaged" in plan(seen, request(None, generation=OLD.generation)).warnings[0]
+
+
+def test_a_reload_that_can_lose_requests_is_a_warning():
+    planned = plan(host(reload_method=SF), request())
+    assert planned.method == SF
+    assert SF_WARNING in planned.warnings
