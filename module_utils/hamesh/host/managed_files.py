@@ -124,7 +124,12 @@ def observe(request: Request) -> Observed:
     if request.units:
         names = [unit.name for unit in request.units]
         shown = run(["systemctl", "show", *names, f"--property={PROPERTIES}"], request.timeout)
-        for name, block in zip(names, shown.output.strip().split("\n\n")):
+        blocks = shown.output.strip().split("\n\n")
+        if shown.code or len(blocks) != len(names) or not all("LoadState=" in block for block in blocks):
+            raise FilesError(
+                f"systemctl show {' '.join(names)} failed, nothing was changed: {shown.output.strip()[:300]}"
+            )
+        for name, block in zip(names, blocks):
             pairs = (line.partition("=") for line in block.splitlines())
             units[name] = {key: value for key, equals, value in pairs if equals}
     return Observed(entries, units, _record(request).exists())

@@ -167,3 +167,13 @@ def test_an_invalid_mode_is_refused(host, mode):
 def test_an_unknown_owner_is_an_error(host):
     with pytest.raises(FilesError, match=r"nobody-has-this-name.*create it first"):
         host.keep({"path": "a", "content": "a", "group": "nobody-has-this-name"})
+
+
+@pytest.mark.parametrize(
+    "answer", [Finished(1, "Failed to connect to bus"), Finished(0, ""), Finished(0, "Id=a.service")]
+)
+def test_a_unit_that_systemd_does_not_describe_is_an_error(host, monkeypatch, answer):
+    monkeypatch.setattr(managed_files, "run", lambda words, timeout: answer)
+    with pytest.raises(FilesError, match=r"systemctl show a\.service failed, nothing was changed"):
+        host.keep({"path": "a", "content": "a"}, units=[{"name": "a.service", "enabled": True}])
+    assert not (host.directory / "a").exists()
