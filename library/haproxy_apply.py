@@ -32,6 +32,12 @@ options:
       - Without O(content), a kept generation to roll back to. V(previous) is the newest that is not running, so doing
         this twice returns to the first. A damaged copy is skipped with a warning.
     type: str
+  replaces:
+    description:
+      - The generation that may be replaced, V(previous) of an earlier call in check mode. Where the host runs neither
+        this nor the wanted generation, another run has changed it meanwhile, and the module fails.
+      - An empty string is a host on which no generation ran. Without this option, any generation is replaced.
+    type: str
   path:
     description: The file that the unit reads.
     type: path
@@ -190,6 +196,7 @@ from ansible.module_utils.hamesh.host.observe import Request
 ARGUMENTS = {
     "content": {"type": "str"},
     "generation": {"type": "str"},
+    "replaces": {"type": "str"},
     "path": {"type": "path", "default": "/etc/haproxy/haproxy.cfg"},
     "binary": {"type": "path", "default": "/usr/sbin/haproxy"},
     "program": {"type": "str", "default": ""},

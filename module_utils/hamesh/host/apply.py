@@ -99,7 +99,7 @@ def apply_configuration(request: Request) -> Outcome:
 def _report(outcome: Outcome, observed: Observed, planned: Plan, request: Request) -> None:
     """Write the plan to the outcome. In check mode, that is all."""
     wanted = planned.wanted
-    outcome.previous = (observed.description.split() or [""])[-1]
+    outcome.previous = observed.generation
     outcome.generation = wanted.generation if wanted else ""
     outcome.program, outcome.previous_program = observed.program, observed.program_before
     outcome.version = observed.verdict.version if observed.verdict else ""

@@ -43,7 +43,8 @@ class Request(NamedTuple):
     `act`: "reload" or "restart" even if nothing differs; "": only if needed. `hard_stop_after`: seconds after which a
     replaced process is ended. `program`: see Installation; "": unchanged. `dialect`: the release whose language the
     text keeps to. `allow_shrink`: pools that may lose more servers than min_ready allows. `timeout`: seconds for each
-    step: a program, a reload with its verification, the wait for the lock. `check_mode`: plan, change nothing.
+    step: a program, a reload with its verification, the wait for the lock. `replaces`: the generation that may be
+    replaced; None: any. `check_mode`: plan, change nothing.
     """
 
     content: str | None
@@ -57,6 +58,7 @@ class Request(NamedTuple):
     timeout: float
     act: str = ""
     program: str = ""
+    replaces: str | None = None
     check_mode: bool = False
 
 
@@ -130,6 +132,11 @@ class Observed:
     @property
     def description(self) -> str:
         return self.info.get("description", "")
+
+    @property
+    def generation(self) -> str:
+        """Return the generation that the process reports; "" without an answer, or where it reports none."""
+        return (self.description.split() or [""])[-1]
 
     @property
     def running(self) -> Configuration | None:

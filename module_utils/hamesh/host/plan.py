@@ -147,6 +147,8 @@ def _refusal(observed: Observed, request: Request) -> tuple[str, Sequence[Mappin
     if not wanted.generation or not wanted.socket:
         missing = "'description' with the generation" if not wanted.generation else "'stats socket /path'"
         return f"the global section has no {missing}, so what the process runs cannot be verified; add it", ()
+    if request.replaces not in (None, observed.generation) and observed.generation != wanted.generation:
+        return _changed_meanwhile(observed, request), ()
     if not observed.program_valid:
         return f"program '{request.program}' is not valid; use 'package' or a directory in {BUILDS}", ()
     if verdict is None:
@@ -171,6 +173,15 @@ def _refusal(observed: Observed, request: Request) -> tuple[str, Sequence[Mappin
             (),
         )
     return "", ()
+
+
+def _changed_meanwhile(observed: Observed, request: Request) -> str:
+    names = (request.replaces, observed.generation)
+    checked, running = (f"generation '{name}'" if name else "no generation" for name in names)
+    return (
+        f"the host ran {checked} when this run checked it, and now runs {running}: another run has changed it. Check "
+        "which inventory is current, and run it again"
+    )
 
 
 def _no_text(observed: Observed, request: Request) -> str:

@@ -104,6 +104,10 @@ KILLED, LOST = (
             host(NEW, OLD), request(None, generation=OLD.generation), "swap, reload master-worker", id="roll-back"
         ),
         pytest.param(host(OLD, OLD), request(None, generation=OLD.generation), "", id="roll-back to what runs"),
+        # Checked before, with what ran then.
+        pytest.param(host(), request(replaces=OLD.generation), "swap, reload master-worker", id="unchanged since"),
+        pytest.param(host(NEW), request(replaces=OLD.generation), "", id="another run brought it to the same"),
+        pytest.param(host(None), request(replaces=""), "swap, start", id="still not running"),
         # Another HAProxy.
         pytest.param(
             host(NEW, program=BUILD, program_differs=True), request(), "program, reload master-worker", id="a build"
@@ -184,6 +188,13 @@ def test_the_steps_follow_from_the_host_and_the_request(seen, asked, steps):
             "cannot start haproxy.service .LoadState=masked",
         ),
         (host(text(4), text(1)), request(text(1)), "pool app would shrink from 4 ready servers to 1"),
+        (
+            host(),
+            request(replaces=OLDER.generation),
+            f"ran generation '{OLDER.generation}' when this run checked it, and now runs generation '{OLD.generation}'",
+        ),
+        (host(), request(replaces=""), f"ran no generation when .* now runs generation '{OLD.generation}'"),
+        (host(None), request(replaces=OLD.generation), f"ran generation '{OLD.generation}' .* now runs no generation"),
     ],
 )
 def test_a_change_that_is_not_allowed_is_refused_with_the_reason(seen, asked, why):
