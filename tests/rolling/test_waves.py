@@ -258,6 +258,26 @@ def test_a_run_ships_what_it_compiled_whatever_others_compile_meanwhile():
     assert (again.code, again.changed, announced(again)) == (0, set(), []), again.output
 
 
+def test_a_rollout_does_not_overwrite_what_another_one_brought_meanwhile():
+    """While it waits after its first wave, another inventory is rolled out from the same checkout."""
+    first, second = interval(3200), interval(3300)
+    wanted = {}
+
+    def answer(prompt):
+        if prompt == 2:
+            other = playbook(DEPLOY, inventory=second)
+            assert (other.code, other.changed) == (0, set(SIDECARS)), other.output
+            wanted.update({host: sidecar["generation"] for host, sidecar in mesh()["sidecars"].items()})
+        return "yes"
+
+    command = ["ansible-playbook", "-i", str(first), DEPLOY, "-e", "rollout_pause=true"]
+    code, output = at_terminal(command, ROOT, "Type yes to continue", answer)
+    assert code != 0, output
+    refused = rf"now runs\s+generation\s+'{wanted['user1']}':\s+another\s+run\s+has\s+changed\s+it"
+    assert re.search(refused, output), output
+    assert {host: generation for host, (_, generation) in states().items()} == wanted
+
+
 def test_going_back_with_the_build_of_another_inventory_is_refused(untouched):
     other = interval(3100)
     roll("compile-mesh", other)
