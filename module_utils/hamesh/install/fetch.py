@@ -124,7 +124,8 @@ def _extract(archive: Path, target: Path, name: str) -> None:
 @contextlib.contextmanager
 def replacement(dest: Path) -> Iterator[Path]:
     """Create an empty file next to `dest`, to be written and renamed to it. Removes it otherwise."""
-    dest.parent.mkdir(parents=True, exist_ok=True)
+    for part in reversed((dest.parent, *dest.parent.parents)):
+        part.mkdir(mode=0o750, exist_ok=True)  # whatever the umask, other users cannot exchange what is kept here
     descriptor, name = tempfile.mkstemp(dir=str(dest.parent), prefix=f".{dest.name}.")
     os.close(descriptor)
     try:

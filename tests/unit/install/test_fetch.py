@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.server
 import io
+import os
 import tarfile
 import threading
 
@@ -128,3 +129,19 @@ def test_a_binary_of_another_release_or_machine_is_refused(tmp_path, script, mes
         require(str(tmp_path / "haproxy"), "2.8.5", "The build")
     assert installed_version(str(tmp_path / "haproxy"), "2.8.5") == ""
     assert installed_version(str(tmp_path / "none"), "2.8.5") == ""
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_other_users_cannot_exchange_what_is_kept_whatever_the_umask(tmp_path, umask):
+    checksum = packed(tmp_path / "a.tgz", ("haproxy", BINARY, 0o755))
+    (tmp_path / "victim").write_text("precious")
+    previous = os.umask(umask)
+    try:
+        fetch(str(tmp_path / "a.tgz"), checksum, str(tmp_path / "a/b/haproxy"), binary=True, timeout=5)
+        (tmp_path / "a/b/linked").symlink_to(tmp_path / "victim")
+        fetch(str(tmp_path / "a.tgz"), checksum, str(tmp_path / "a/b/linked"), binary=False, timeout=5)
+    finally:
+        os.umask(previous)
+    assert {path.stat().st_mode & 0o027 for path in (tmp_path / "a").rglob("*")} == {0}
+    assert not (tmp_path / "a/b/linked").is_symlink()
+    assert (tmp_path / "victim").read_text() == "precious"
