@@ -57,5 +57,5 @@ clean: .venv/done ## Remove the lab and all builds; the images stay cached
 .venv/done: requirements.txt
 	dpkg -s $(PACKAGES) >/dev/null 2>&1 || { apt-get update && apt-get install -y --no-install-recommends $(PACKAGES); }
 	python3 -m venv .venv
-	pip install --quiet --disable-pip-version-check -r requirements.txt
+	pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	touch $@

@@ -35,6 +35,7 @@ ARGUMENTS = {
     "start": {"type": "str", "default": ""},
     "hypervisors": {"type": "raw"},
     "growth": {"type": "raw"},
+    "versions": {"type": "dict", "default": {}},
     "disruptive": {"type": "bool", "default": False},
     "allow_shrink": {"type": "list", "elements": "str", "default": []},
 }
@@ -58,11 +59,15 @@ class ActionModule(ActionBase):
             return {"failed": True, "msg": str(error), "hosts": self.hosts}
 
     @functools.cached_property
-    def fleet(self) -> gate.Fleet:
-        """Return the fleet of this run's own build, or of the last published build of its inventory."""
+    def index(self) -> dict[str, Any]:
+        """Return mesh.json of this run's own build, or of the last published build of its inventory."""
         published = Path(self.arguments["build_dir"]).absolute()
         sources = self.task_vars["ansible_inventory_sources"]
-        return gate.read_fleet(read_run_index(Path(constants.DEFAULT_LOCAL_TMP) / RUN_BUILD, published, sources))
+        return read_run_index(Path(constants.DEFAULT_LOCAL_TMP) / RUN_BUILD, published, sources)
+
+    @functools.cached_property
+    def fleet(self) -> gate.Fleet:
+        return gate.read_fleet(self.index)
 
     def ask(self) -> dict[str, Any]:
         announcement: list[str] = []
@@ -91,6 +96,9 @@ class ActionModule(ActionBase):
             display.warning(
                 f"No consumer answered for {messages.join_names(unseen)}: all of their backends count as up."
             )
+        versions = {host: self.arguments["versions"].get(host, "") for host in self.hosts}
+        for warning in messages.lossy_reloads(versions, gate.read_dialects(self.index)):
+            display.warning(warning)
         return {
             "waves": plan.waves,
             "hosts": [host for wave in plan.waves for host in wave],

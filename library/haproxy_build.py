@@ -11,7 +11,7 @@ description:
     binary to a file.
   - The tarball is unpacked and compiled by a temporary user in a temporary directory, without a network and at the
     lowest priority (C(systemd-run) with C(DynamicUser)), so that a Makefile cannot write anywhere else. The checksum is
-    verified before that.
+    verified before that. The binary prints its version as user nobody.
   - Needs C(gcc), C(make) and the headers of the C library; for 1.8 to 2.9 also those of libsystemd.
 options:
   tarball:

@@ -68,6 +68,12 @@ options:
   growth:
     description: The factor by which a wave may be larger than the one before, or C(unlimited). 2 if left out.
     type: raw
+  versions:
+    description:
+      - The version of HAProxy by host, for V(plan). Hosts whose reloads lose requests of clients that keep connections
+        open, because their C(sidecar_dialect) is too old for their HAProxy, are named in a warning.
+    type: dict
+    default: {}
   disruptive:
     description:
       - Whether the applications of the hosts are stopped, too. If not, the only host of a pool may be taken, unless the

@@ -19,9 +19,9 @@ all:
     other: {}
 """
 INDEX = {
-    "services": {"app": {"pool": "app", "min_ready": 0.5}},
+    "services": {"app": {"pool": "app", "min_ready": 0.5, "mode": "http"}},
     "pools": {"app": [{"name": "app1"}, {"name": "app2"}]},
-    "sidecars": {"web1": {"services": ["app"]}},
+    "sidecars": {"web1": {"services": ["app"], "dialect": "1.4"}},
 }
 ALL = ["other", "app2", "app1", "web1"]
 PLAN = {"waves": [["web1"], ["app1"], ["app2"]]}
@@ -65,6 +65,15 @@ def test_services_without_an_answer_are_reported(rollout):
     result = rollout(step="plan", hosts=ALL, answers=[{"item": "web1", "unreachable": True}])
     assert result["unseen"] == ["app"]
     assert result["warnings"] == ["No consumer answered for app: all of their backends count as up."]
+
+
+def test_reloads_that_lose_requests_are_reported_before_the_first_wave(rollout):
+    versions = {"web1": "2.6.12-1+deb12u3", "other": "2.6.12-1+deb12u3"}
+    result = rollout(step="plan", hosts=ALL, answers=[answer("UP")], versions=versions)
+    assert result["warnings"] == [
+        "Reloads of HAProxy 2.6 with dialect 1.4 can lose requests of keep-alive clients, on 1 host (web1). "
+        'Set sidecar_dialect: "2.6" for them.'
+    ]
 
 
 @pytest.mark.parametrize(

@@ -150,9 +150,9 @@ def test_without_a_terminal_for_the_prompt_no_wave_starts(roll):
 
 def test_an_unreachable_witness_has_no_vote_and_does_not_end_the_rollout(roll):
     index = {
-        "services": {"app": {"pool": "app", "min_ready": 0.5}},
+        "services": {"app": {"pool": "app", "min_ready": 0.5, "mode": "http"}},
         "pools": {"app": [{"name": "a"}, {"name": "b"}]},
-        "sidecars": {"f": {"services": ["app"]}},
+        "sidecars": {"f": {"services": ["app"], "dialect": "1.4"}},
     }
     code, waves, taken, output = roll("--limit", "a,b", index=index, hosts={"f": GONE})
     assert (code, waves, taken) == (0, [["a"], ["b"]], "ab"), output

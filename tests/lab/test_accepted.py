@@ -33,7 +33,8 @@ def rendered(tmp_path_factory):
     texts = dict(configurations())
     for inventory in (ROOT / "inventory", INVENTORY):
         build = tmp_path_factory.mktemp("build")
-        run = playbook("playbooks/compile-mesh.yml", "-e", f"mesh_build_dir={build}", inventory=inventory)
+        arguments = ("-e", f"mesh_build_dir={build}", "-e", "sidecar_dialect=1.4")
+        run = playbook("playbooks/compile-mesh.yml", *arguments, inventory=inventory)
         assert run.code == 0, run.output
         sidecars = {str(path.parent): path.read_text() for path in build.glob("*/haproxy.cfg")}
         assert sidecars

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import os
 import re
 import subprocess
@@ -61,10 +62,21 @@ def test_ansible_doc_answers_for_all_of_them(kind, names):
         assert re.search(rf"^> (MODULE|ROLE:) \*?{name}\*? ", told, re.MULTILINE), (name, told[:500])
 
 
-def test_requirements_are_pinned_and_name_no_index():
-    lines = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and not line.startswith("#")]
-    assert lines
-    assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.]+", line) for line in lines)
+def test_every_installed_package_is_pinned_by_its_hashes_and_no_index_is_named():
+    pin = r"[a-z0-9.-]+==[A-Za-z0-9_.]+"
+    text = re.sub(r"(?m)^ *#.*\n", "", (ROOT / "requirements.txt").read_text())
+    lock = text.replace("\\\n", "").splitlines()
+    assert all(re.fullmatch(rf"{pin}( +--hash=sha256:[0-9a-f]{{64}})+", line) for line in lock)
+    pinned = {line.split()[0] for line in lock}
+    assert {line for line in (ROOT / "requirements.in").read_text().splitlines() if line[:1] not in ("", "#")} <= pinned
+    installed = {
+        f"{re.sub('[-_.]+', '-', package.name).lower()}=={package.version}"
+        for package in importlib.metadata.distributions()
+        if package.name not in ("pip", "setuptools")
+    }
+    assert installed <= pinned
+    assert "pip install" in (makefile := (ROOT / "Makefile").read_text())
+    assert all("--require-hashes" in line for line in makefile.splitlines() if "pip install" in line)
 
 
 def test_what_runs_on_hosts_keeps_to_the_standard_library():

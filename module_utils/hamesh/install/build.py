@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..haproxy.releases import parse_version
 from ..host.files import explain
-from ..host.programs import read_version, run
+from ..host.programs import run
 from .fetch import ArtifactError, replacement, require, verify
 
 MASTER_WORKER = (1, 8)  # sends sd_notify, and reloads itself
@@ -47,11 +47,11 @@ def build(tarball: str, checksum: str, version: str, dest: str, timeout: float) 
         with replacement(Path(dest)) as staged:
             _make(tarball, version, arguments, staged, timeout)
             staged.chmod(0o755)
-            require(str(staged), version, f"The HAProxy built from {tarball}")
+            built = require(str(staged), version, f"The HAProxy built from {tarball}")
             staged.replace(dest)
     except OSError as error:
         raise ArtifactError(f"{explain(error)}. Fix this and run it again.") from error
-    return read_version(dest), arguments
+    return built, arguments
 
 
 def _make(tarball: str, version: str, arguments: list[str], staged: Path, timeout: float) -> None:

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import IO, Iterator
 
 from ..host.files import explain
-from ..host.programs import read_version, run
+from ..host.programs import Finished, run, version_in_output
 
 LARGEST = 512 * 1024 * 1024  # bytes of an archive, and of the HAProxy in it
+UNPRIVILEGED = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs")
 
 
 class ArtifactError(Exception):
@@ -47,17 +48,24 @@ def is_release(version: str, release: str) -> bool:
 
 def installed_version(binary: str, release: str) -> str:
     """Return the version of a binary; "" where it does not exist or is not of the release."""
-    version = read_version(binary) if Path(binary).exists() else ""
+    version = version_in_output(show_version(binary)) if Path(binary).exists() else ""
     return version if is_release(version, release) else ""
 
 
-def require(binary: str, release: str, name: str) -> None:
-    """Raise ArtifactError where a binary is not of the release, or does not run on this host."""
-    version = read_version(binary)
+def show_version(binary: str) -> Finished:
+    """Run `binary -v`, as nobody where this runs as root: a binary that nothing has checked yet gets no privileges."""
+    return run([*(UNPRIVILEGED if os.geteuid() == 0 else ()), binary, "-v"], 10)
+
+
+def require(binary: str, release: str, name: str) -> str:
+    """Return the version of a binary. Raises ArtifactError where it is not of the release, or does not run on this
+    host."""
+    shown = show_version(binary)
+    version = version_in_output(shown)
     if not is_release(version, release):
-        output = run([binary, "-v"], 10).output.strip()
-        reason = f"its version is {version}" if version else f"it does not run on this host: {output}"
+        reason = f"its version is {version}" if version else f"it does not run on this host: {shown.output.strip()}"
         raise ArtifactError(f"{name} is not HAProxy {release}: {reason}. Fix haproxy_version or haproxy_url.")
+    return version
 
 
 def _open(url: str, timeout: float) -> IO[bytes]:
@@ -124,7 +132,8 @@ def _extract(archive: Path, target: Path, name: str) -> None:
 @contextlib.contextmanager
 def replacement(dest: Path) -> Iterator[Path]:
     """Create an empty file next to `dest`, to be written and renamed to it. Removes it otherwise."""
-    dest.parent.mkdir(parents=True, exist_ok=True)
+    for part in reversed((dest.parent, *dest.parent.parents)):
+        part.mkdir(mode=0o750, exist_ok=True)  # whatever the umask, other users cannot exchange what is kept here
     descriptor, name = tempfile.mkstemp(dir=str(dest.parent), prefix=f".{dest.name}.")
     os.close(descriptor)
     try:

@@ -4,7 +4,8 @@ A run writes a build of its own, and ships and plans from that only. It publishe
 outlives the run, for people, and for runs that do not compile.
 
 Only a mesh without mistakes is written. Each file is replaced atomically, and mesh.json, the index of the build, is
-written last.
+written last. Whatever the umask, other users can neither read nor change what is written. Symbolic links in a build are
+not followed.
 """
 
 from __future__ import annotations
@@ -42,21 +43,22 @@ def plan_changes(directory: Path, files: Mapping[str, str]) -> dict[str, str | N
     written are not.
     """
     stale = dict.fromkeys(path for path in _earlier_configurations(directory) if path not in files)
-    return {path: text for path, text in {**stale, **files}.items() if _content(directory / path) != text}
+    return {path: text for path, text in {**stale, **files}.items() if _content(directory, path) != text}
 
 
 def write_build(directory: Path, files: Mapping[str, str]) -> list[str]:
     """Write a build to a directory under a lock, and remove what an earlier build left. Return the changed paths,
     relative to the directory. Raises OSError.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    with _locked(directory):
+    for part in reversed((directory, *directory.parents)):
+        part.mkdir(mode=0o750, exist_ok=True)
+    with _locked(directory) as build:
         changed = plan_changes(directory, files)
         for path, text in changed.items():
             if text is None:
-                _remove(directory / path)
+                _remove(build, path)
             else:
-                _replace(directory / path, text)
+                _replace(build, path, text)
     return list(changed)
 
 
@@ -101,7 +103,7 @@ def read_run_index(run: Path, published: Path, inventory: Sequence[str]) -> dict
     if index["inventory"] != list(inventory):
         other = _options(index["inventory"])
         raise BuildError(f"The build in {published} is of another inventory, {other}; this run has {options}. {advice}")
-    _replace(run / INDEX, json.dumps(index))
+    write_build(run, {INDEX: json.dumps(index)})
     return index
 
 
@@ -158,37 +160,58 @@ def _earlier_configurations(directory: Path) -> list[str]:
         sidecars = json.loads((directory / INDEX).read_text(encoding="utf-8"))["sidecars"]
     except (OSError, ValueError, KeyError, TypeError):
         return []
-    return sorted(f"{host}/{CONFIGURATION}" for host in sidecars if Path(host).name == host)
+    return sorted(f"{host}/{CONFIGURATION}" for host in sidecars if Path(host).name == host and host not in ("", ".."))
 
 
 @contextlib.contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """Lock a directory against other runs that write to it."""
+def _locked(directory: Path) -> Iterator[int]:
+    """Open a directory, and lock it against other runs that write to it."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _content(path: Path) -> str | None:
-    """Return a file's text, or None without a file. Bytes that are not UTF-8 become surrogates, which no build has."""
-    return path.read_bytes().decode(errors="surrogateescape") if path.is_file() else None
+@contextlib.contextmanager
+def _opened_parent(build: int, path: str) -> Iterator[int]:
+    """Open the directory of a path in a build; create it if it is missing."""
+    parent = str(Path(path).parent)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(parent, 0o750, dir_fd=build)
+    descriptor = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=build)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
-def _replace(path: Path, text: str) -> None:
+def _content(directory: Path, path: str) -> str | None:
+    """Return the text of a file of a build; None without a file, or behind a symbolic link. Bytes that are not UTF-8
+    become surrogates, which no build has."""
+    file = directory / path
+    linked = file.is_symlink() or (file.parent != directory and file.parent.is_symlink())
+    return file.read_bytes().decode(errors="surrogateescape") if file.is_file() and not linked else None
+
+
+def _replace(build: int, path: str, text: str) -> None:
     """Write a file atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_name(f".{path.name}.staged")  # no fsync: a build can be compiled again
-    staged.touch(mode=0o640)
-    staged.chmod(0o640)
-    staged.write_text(text, encoding="utf-8")
-    staged.replace(path)
+    name = Path(path).name
+    staged = f".{name}.staged"
+    with _opened_parent(build, path) as parent:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(staged, dir_fd=parent)  # of a killed run
+        descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640, dir_fd=parent)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            os.fchmod(descriptor, 0o640)
+            file.write(text)  # no fsync: a build can be compiled again
+        os.replace(staged, name, src_dir_fd=parent, dst_dir_fd=parent)
 
 
-def _remove(path: Path) -> None:
+def _remove(build: int, path: str) -> None:
     """Remove a file, and its directory if that is empty."""
-    path.unlink()
-    if not any(path.parent.iterdir()):
-        path.parent.rmdir()
+    with _opened_parent(build, path) as parent:
+        os.unlink(Path(path).name, dir_fd=parent)
+    with contextlib.suppress(OSError):  # not empty
+        os.rmdir(Path(path).parent, dir_fd=build)

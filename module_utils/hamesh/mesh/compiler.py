@@ -126,7 +126,7 @@ def compile_mesh(
         for host in sorted({host for group in service.consumers for host in members[group]}):
             consumed.setdefault(host, []).append(service)
     _check_ready(reader, allow_shrink, typed, pools)
-    sidecars = {host: _read_sidecar(reader, host, hosts[host], consumed[host], pools) for host in sorted(consumed)}
+    sidecars = {host: _read_sidecar(reader, host, hosts, consumed[host], pools) for host in sorted(consumed)}
 
     if reader.all_mistakes():
         raise MeshError(reader.all_mistakes())
@@ -281,10 +281,11 @@ def _server_id(name: str, taken: dict[int, str]) -> int:
 def _read_sidecar(
     reader: Reader,
     host: str,
-    variables: Mapping[str, Any],
+    hosts: Mapping[str, Mapping[str, Any]],
     services: Sequence[Service],
     pools: Mapping[str, tuple[Backend, ...]],
 ) -> Sidecar | None:
+    variables = hosts[host]
     if reader.read_required("host", kinds.host, host) is None:
         return None
     dialect = reader.read_optional(
@@ -297,7 +298,7 @@ def _read_sidecar(
         f"host {host}: sidecar_hard_stop_after", kinds.SECONDS, variables.get("sidecar_hard_stop_after"), 1800
     )
     zone = reader.read_optional(f"host {host}: mesh_zone", kinds.name, variables.get("mesh_zone"), "")
-    for mistake in source.mistakes(variables):
+    for mistake in source.mistakes(variables, hosts):
         reader.reject_on_host(host, mistake)
 
     ports: dict[int, str] = {}

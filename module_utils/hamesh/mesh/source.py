@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Mapping
+from typing import Any, Container, Mapping
 
 from ..haproxy.releases import parse_version
 
 SOURCES = ("package", "archive", "source")
 VARIABLES = (
-    *("haproxy_source", "haproxy_version", "haproxy_url", "haproxy_checksum"),
+    *("haproxy_source", "haproxy_version", "haproxy_url", "haproxy_checksum", "haproxy_build_host"),
     *("haproxy_repository", "haproxy_repository_key", "haproxy_allow_vulnerable"),
 )
 OLDEST = (1, 4)  # the oldest language that the linter knows
@@ -22,8 +22,9 @@ KEY = re.compile(r"|[!-~][ -~]*\.(asc|gpg)")
 PLACE = re.compile(r"(https?|file)://[!-~]+|(?![a-z]+://)[!-~][ -~]*")  # a URL, or a path
 
 
-def mistakes(settings: Mapping[str, Any]) -> list[str]:
-    """Return a message for each mistake in a host's `haproxy_` variables. Variables that are not set have defaults."""
+def mistakes(settings: Mapping[str, Any], hosts: Container[str]) -> list[str]:
+    """Return a message for each mistake in a host's `haproxy_` variables. Variables that are not set have defaults.
+    hosts: all hosts of the inventory."""
     source = settings.get("haproxy_source") or "package"
     texts = {name: settings.get(name) or "" for name in VARIABLES[1:-1]}
     wrong_type = [
@@ -35,12 +36,25 @@ def mistakes(settings: Mapping[str, Any]) -> list[str]:
         wrong_type.append(f"haproxy_source: {source!r} is not allowed, use one of {', '.join(SOURCES)}")
     if wrong_type:
         return wrong_type
-    package = ("haproxy_repository", "haproxy_repository_key")
+    package, always = ("haproxy_repository", "haproxy_repository_key"), ("haproxy_version", "haproxy_build_host")
     unused = [name for name in texts if texts[name] and (name in package) != (source == "package")]
     messages = [
-        f"{name}: has no effect with haproxy_source {source}; remove it" for name in unused if name != "haproxy_version"
+        f"{name}: has no effect with haproxy_source {source}; remove it" for name in unused if name not in always
     ]
+    if source == "source":
+        messages += _build_host_mistakes(texts["haproxy_build_host"], hosts)
     return messages + (_package_mistakes(**texts) if source == "package" else _build_mistakes(settings, **texts))
+
+
+def _build_host_mistakes(host: str, hosts: Container[str]) -> list[str]:
+    if not host:
+        return [
+            "haproxy_build_host: is missing; set the host that compiles HAProxy for this one, a host of the same "
+            "distribution release and architecture, better outside of the mesh; or use haproxy_source: archive"
+        ]
+    if host not in hosts and host != "localhost":
+        return [f"haproxy_build_host: {host!r} is not a host of the inventory; add it, or set another"]
+    return []
 
 
 def _package_mistakes(

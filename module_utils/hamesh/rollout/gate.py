@@ -78,6 +78,16 @@ def read_fleet(index: Mapping[str, Any]) -> Fleet:
     )
 
 
+def read_dialects(index: Mapping[str, Any]) -> dict[str, str]:
+    """Return the dialect of each sidecar that has an HTTP service, by host, from the content of mesh.json."""
+    services = index["services"]
+    return {
+        host: sidecar["dialect"]
+        for host, sidecar in index["sidecars"].items()
+        if any(services[name]["mode"] == "http" for name in sidecar["services"])
+    }
+
+
 def read_answers(results: Sequence[Mapping[str, Any]]) -> Answers:
     """Read the results of haproxy_info in a loop over hosts. Hosts that did not answer are left out."""
     return {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Mapping, Sequence
 
+from ..haproxy.releases import lossy_reload, parse_version
+
 
 def announce(waves: Sequence[Sequence[str]], number: int, hypervisors: Mapping[str, str]) -> list[str]:
     """Return the lines before a wave: its hosts, what is done, what remains, how to resume. number: from 0."""
@@ -30,6 +32,22 @@ def summarize(waves: Sequence[Sequence[str]], number: int, done: Sequence[str], 
             resume_hint(waves[number]),
         ]
     )
+
+
+def lossy_reloads(versions: Mapping[str, str], dialects: Mapping[str, str]) -> list[str]:
+    """Return a warning for each branch of HAProxy and dialect whose reloads lose requests. versions: of HAProxy, by
+    host; dialects: of the sidecars with an HTTP service."""
+    hosts_by_reason: dict[tuple[str, str, str], list[str]] = {}
+    for host, version in versions.items():
+        advice = lossy_reload(version, dialects[host]) if host in dialects else ""
+        if advice:
+            branch = ".".join(str(number) for number in parse_version(version)[:2])
+            hosts_by_reason.setdefault((branch, dialects[host], advice), []).append(host)
+    return [
+        f"Reloads of HAProxy {branch} with dialect {dialect} can lose requests of keep-alive clients, on "
+        f"{len(hosts)} host{'' if len(hosts) == 1 else 's'} ({join_names(hosts)}). {advice}."
+        for (branch, dialect, advice), hosts in sorted(hosts_by_reason.items())
+    ]
 
 
 def resume_hint(wave: Sequence[str]) -> str:

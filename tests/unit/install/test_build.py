@@ -7,7 +7,7 @@ import shutil
 import pytest
 import yaml
 from ansible.module_utils.hamesh.install.build import build, make_arguments, packages
-from ansible.module_utils.hamesh.install.fetch import ArtifactError, is_release
+from ansible.module_utils.hamesh.install.fetch import UNPRIVILEGED, ArtifactError, is_release
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from meshes import ROOT
@@ -54,6 +54,11 @@ def test_the_role_has_the_same_packages_and_releases(version, forks):
     templar = Templar(DataLoader(), variables={**variables, "haproxy_version": version})
     assert templar.template(variables["haproxy__has_master"]) is not forks
     assert sorted(templar.template(variables["haproxy__packages"])) == sorted(packages(version))
+
+
+def test_the_role_runs_a_build_with_the_privileges_of_the_module():
+    role = yaml.safe_load((ROOT / "roles/haproxy/vars/main.yml").read_text())
+    assert role["haproxy__unprivileged"].split() == list(UNPRIVILEGED)
 
 
 @pytest.mark.parametrize(

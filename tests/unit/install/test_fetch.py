@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import http.server
 import io
+import os
 import tarfile
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 from ansible.module_utils.hamesh.install import fetch as artifact
@@ -28,6 +31,14 @@ def packed(path, *members):
                 member.type, member.linkname = tarfile.SYMTYPE, content
                 tar.addfile(member)
     return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+
+@pytest.fixture
+def public():
+    """Yield a directory that every user can read, unlike those of pytest."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory)
 
 
 @pytest.fixture
@@ -118,13 +129,37 @@ def test_a_file_that_is_not_an_archive_is_refused(tmp_path):
     ("script", "message"),
     [
         (BINARY.replace(b"2.8.5", b"2.8.4"), "its version is 2.8.4-aaaaaaa. Fix haproxy_version"),
-        (b"\x7fELF of another machine", "it does not run on this host: .*Exec format error"),
+        (b"\x7fELF of another machine", "it does not run on this host: .*haproxy"),
     ],
 )
-def test_a_binary_of_another_release_or_machine_is_refused(tmp_path, script, message):
-    (tmp_path / "haproxy").write_bytes(script)
-    (tmp_path / "haproxy").chmod(0o755)
+def test_a_binary_of_another_release_or_machine_is_refused(public, script, message):
+    (public / "haproxy").write_bytes(script)
+    (public / "haproxy").chmod(0o755)
     with pytest.raises(ArtifactError, match=message):
-        require(str(tmp_path / "haproxy"), "2.8.5", "The build")
-    assert installed_version(str(tmp_path / "haproxy"), "2.8.5") == ""
-    assert installed_version(str(tmp_path / "none"), "2.8.5") == ""
+        require(str(public / "haproxy"), "2.8.5", "The build")
+    assert installed_version(str(public / "haproxy"), "2.8.5") == ""
+    assert installed_version(str(public / "none"), "2.8.5") == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run it as another user")
+def test_a_binary_prints_its_version_without_privileges(public):
+    (public / "haproxy").write_text("#!/bin/sh\necho HAProxy version 2.8.5-$(id -u).$(id -G)\n")
+    (public / "haproxy").chmod(0o755)
+    assert require(str(public / "haproxy"), "2.8.5", "The build") == "2.8.5-65534.65534"
+    assert installed_version(str(public / "haproxy"), "2.8.5") == "2.8.5-65534.65534"
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_other_users_cannot_exchange_what_is_kept_whatever_the_umask(tmp_path, umask):
+    checksum = packed(tmp_path / "a.tgz", ("haproxy", BINARY, 0o755))
+    (tmp_path / "victim").write_text("precious")
+    previous = os.umask(umask)
+    try:
+        fetch(str(tmp_path / "a.tgz"), checksum, str(tmp_path / "a/b/haproxy"), binary=True, timeout=5)
+        (tmp_path / "a/b/linked").symlink_to(tmp_path / "victim")
+        fetch(str(tmp_path / "a.tgz"), checksum, str(tmp_path / "a/b/linked"), binary=False, timeout=5)
+    finally:
+        os.umask(previous)
+    assert {path.stat().st_mode & 0o027 for path in (tmp_path / "a").rglob("*")} == {0}
+    assert not (tmp_path / "a/b/linked").is_symlink()
+    assert (tmp_path / "victim").read_text() == "precious"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -44,9 +45,55 @@ def test_a_build_has_a_configuration_per_sidecar_and_an_index(tmp_path):
     assert [backend["name"] for backend in index["pools"]["app"]] == ["app1", "app2"]
 
 
-def test_a_build_is_not_readable_by_other_users(tmp_path):
-    build(tmp_path, compiled({}))
-    assert {path.stat().st_mode & 0o777 for path in tmp_path.rglob("*.*")} == {0o640}
+@pytest.mark.parametrize(("umask", "directories"), [(0o000, 0o750), (0o022, 0o750), (0o077, 0o700)])
+def test_other_users_can_neither_read_nor_change_a_build_whatever_the_umask(tmp_path, umask, directories):
+    previous = os.umask(umask)
+    try:
+        build(tmp_path / "a/b", compiled({}))
+        read_run_index(tmp_path / "run", tmp_path / "a/b", SOURCES)
+    finally:
+        os.umask(previous)
+    modes = {path.is_dir(): path.stat().st_mode & 0o777 for path in sorted(tmp_path.rglob("*"))}
+    assert modes == {True: directories, False: 0o640}
+    assert {path.stat().st_mode & 0o027 for path in tmp_path.rglob("*")} == {0}
+
+
+@pytest.mark.parametrize("name", ["web1/haproxy.cfg", "mesh.json", "web1/.haproxy.cfg.staged", ".mesh.json.staged"])
+def test_a_file_that_is_a_symbolic_link_is_replaced_and_not_followed(tmp_path, name):
+    victim, directory = tmp_path / "victim", tmp_path / "build"
+    victim.write_text(files(compiled({})).get(name, "precious"))  # the right text behind the link is no build either
+    victim.chmod(0o600)
+    before = victim.read_text()
+    (directory / "web1").mkdir(parents=True)
+    (directory / name).symlink_to(victim)
+    build(directory, compiled({}))
+    assert (victim.read_text(), victim.stat().st_mode & 0o777) == (before, 0o600)
+    assert not any(path.is_symlink() for path in directory.rglob("*"))
+    assert tree(directory) == {path: text.encode() for path, text in files(compiled({})).items()}
+
+
+def test_a_directory_that_is_a_symbolic_link_is_an_error_and_nothing_behind_it_changes(tmp_path):
+    victim, directory = tmp_path / "victim", tmp_path / "build"
+    for path in (victim, directory):
+        path.mkdir()
+    (victim / "haproxy.cfg").write_text("precious")
+    (directory / "web1").symlink_to(victim)
+    with pytest.raises(OSError, match="web1"):
+        build(directory, compiled({}))
+    (directory / "web1").unlink()
+    build(directory, compiled({}))
+    (directory / "web2/haproxy.cfg").unlink()
+    (directory / "web2").rmdir()
+    (directory / "web2").symlink_to(victim)
+    build(directory, compiled({"consumers": ["app"]}))  # web2 is no consumer any more
+    assert tree(victim) == {"haproxy.cfg": b"precious"}
+
+
+def test_a_build_directory_may_itself_be_a_symbolic_link(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "build").symlink_to(tmp_path / "disk")
+    assert build(tmp_path / "build", compiled({}))
+    assert build(tmp_path / "build", compiled({})) == []
 
 
 def test_a_second_build_changes_nothing(tmp_path):
@@ -68,9 +115,11 @@ def test_an_index_with_a_path_outside_of_the_build_removes_nothing_there(tmp_pat
     (tmp_path / "victim").mkdir()
     (tmp_path / "victim/haproxy.cfg").write_text("precious")
     (tmp_path / "build").mkdir()
-    (tmp_path / "build/mesh.json").write_text(json.dumps({"sidecars": {"../victim": {}}}))
+    (tmp_path / "haproxy.cfg").write_text("precious")
+    (tmp_path / "build/mesh.json").write_text(json.dumps({"sidecars": {"../victim": {}, "..": {}, "": {}}}))
     build(tmp_path / "build", compiled({}))
     assert (tmp_path / "victim/haproxy.cfg").read_text() == "precious"
+    assert (tmp_path / "haproxy.cfg").read_text() == "precious"
 
 
 def test_planned_changes_are_not_made(tmp_path):

@@ -14,6 +14,7 @@ BUILD = {
     "haproxy_version": "2.8.5",
     "haproxy_url": "https://archive.example.org/haproxy-2.8.5.tar.gz",
     "haproxy_checksum": f"sha256:{'0a' * 32}",
+    "haproxy_build_host": "build1",
 }
 REPOSITORY = {
     "haproxy_version": "2.8.*",
@@ -31,13 +32,15 @@ REPOSITORY = {
         REPOSITORY,
         BUILD,
         {**BUILD, "haproxy_source": "archive", "haproxy_url": "files/haproxy 2.8.tar.gz"},
+        {"haproxy_build_host": "build1"},  # as in the variables of a group, whatever its source
+        {**BUILD, "haproxy_build_host": "localhost"},
         {**BUILD, "haproxy_version": "1.4.24"},
         {**BUILD, "haproxy_version": "1.4.23", "haproxy_allow_vulnerable": True},
         {**BUILD, "haproxy_version": "1.5-dev19"},
     ],
 )
 def test_allowed_variables_are_no_mistakes(settings):
-    assert mistakes(settings) == []
+    assert mistakes(settings, ["build1"]) == []
 
 
 @pytest.mark.parametrize(
@@ -66,12 +69,19 @@ def test_allowed_variables_are_no_mistakes(settings):
         ({"haproxy_checksum": ""}, "haproxy_checksum: '' is not sha256: and 64 hexadecimal digits"),
         ({"haproxy_checksum": "md5:" + "0a" * 16}, "is not sha256:"),
         ({"haproxy_checksum": "sha256:../../../" + "0" * 55}, "is not sha256:"),
+        (
+            {"haproxy_build_host": None},
+            "haproxy_build_host: is missing; set the host that compiles HAProxy for this one, a host of the same "
+            "distribution release and architecture, better outside of the mesh; or use haproxy_source: archive",
+        ),
+        ({"haproxy_build_host": "build2"}, "haproxy_build_host: 'build2' is not a host of the inventory"),
+        ({"haproxy_build_host": ["build1"]}, "haproxy_build_host: ['build1'] is not a string"),
         ({"haproxy_source": "package"}, "haproxy_url: has no effect with haproxy_source package"),
         ({"haproxy_repository": "http://a b c"}, "haproxy_repository: has no effect with haproxy_source source"),
     ],
 )
 def test_a_mistake_in_a_build_has_a_message(change, message):
-    messages = mistakes({**BUILD, **change})
+    messages = mistakes({**BUILD, **change}, ["build1"])
     assert any(message in text for text in messages), messages
     assert "hidden" not in str(messages)
 
@@ -90,7 +100,7 @@ def test_a_mistake_in_a_build_has_a_message(change, message):
     ],
 )
 def test_a_mistake_in_a_package_has_a_message(change, message):
-    messages = mistakes({**REPOSITORY, **change})
+    messages = mistakes({**REPOSITORY, **change}, [])
     assert any(message in text for text in messages), messages
 
 
@@ -99,7 +109,7 @@ def test_all_mistakes_are_reported_with_those_of_the_mesh():
     hosts = {**HOSTS, "web1": {**HOSTS["web1"], **wrong}, "web2": {**HOSTS["web2"], **wrong}}
     service = {"app": {"port": 0, "local_port": 8081, "consumers": ["web"]}}
     messages = mesh_mistakes(service, NETWORKS, hosts, GROUPS)
-    for start in ("haproxy_version", "haproxy_url", "haproxy_checksum", "mesh_services.app.port"):
+    for start in ("haproxy_version", "haproxy_url", "haproxy_checksum", "haproxy_build_host", "mesh_services.app.port"):
         assert len([message for message in messages if message.startswith(start)]) == 1, (start, messages)
     assert any(re.search(r"on host web1 and 1 more", message) for message in messages), messages
 

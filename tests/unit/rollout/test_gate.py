@@ -14,12 +14,13 @@ from ansible.module_utils.hamesh.rollout.gate import (
     pools_of,
     problems,
     read_answers,
+    read_dialects,
     read_fleet,
     servers_to_await,
     to_plain,
     unseen_services,
 )
-from ansible.module_utils.hamesh.rollout.messages import announce, summarize
+from ansible.module_utils.hamesh.rollout.messages import announce, lossy_reloads, summarize
 from ansible.module_utils.hamesh.rollout.waves import Policy, RolloutError
 
 # Two pools of two, one of one, and a service without consumers.
@@ -352,3 +353,29 @@ def test_a_stop_has_the_hosts_done_and_not_touched():
         "Not touched: web3, web4, user1.",
         "To resume after a stop, run the same command; with -e rollout_from=web2 it starts at that host.",
     ]
+
+
+def test_hosts_whose_reloads_lose_requests_are_named_with_the_dialect_to_set():
+    versions = {"web1": "2.6.12-1+deb12u3", "web2": "3.0.11-1", "web3": "2.6.21", "old": "2.2.9-2", "tcp": "2.6.12"}
+    dialects = {"web1": "1.4", "web2": "2.4", "web3": "1.4", "old": "1.4", "raised": "2.6", "new": "1.4"}
+    versions |= {"raised": "2.6.12", "new": "9.9.1", "none": ""}
+    assert lossy_reloads(versions, dialects) == [
+        "Reloads of HAProxy 2.6 with dialect 1.4 can lose requests of keep-alive clients, on 2 hosts "
+        '(web1, web3). Set sidecar_dialect: "2.6" for them.',
+        "Reloads of HAProxy 3.0 with dialect 2.4 can lose requests of keep-alive clients, on 1 host (web2). "
+        'Set sidecar_dialect: "3.0" for them.',
+        "Reloads of HAProxy 9.9 with dialect 1.4 can lose requests of keep-alive clients, on 1 host (new). "
+        'Set sidecar_dialect: "3.4" for them.',
+    ]
+    assert lossy_reloads({"web1": "2.4.22"}, {"web1": "2.4"})[0].endswith(
+        "(web1). Run HAProxy 2.6 or later there, and set its branch as sidecar_dialect."
+    )
+
+
+def test_only_sidecars_with_an_http_service_have_clients_that_lose_requests():
+    services = {"app": {"mode": "http"}, "cache": {"mode": "tcp"}}
+    sidecars = {
+        "web1": {"dialect": "1.4", "services": ["app", "cache"]},
+        "web2": {"dialect": "2.6", "services": ["cache"]},
+    }
+    assert read_dialects({"services": services, "sidecars": sidecars}) == {"web1": "1.4"}
