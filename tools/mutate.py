@@ -288,7 +288,7 @@ MUTATIONS = [
         f"{HAMESH}/host/apply.py",
         "        if self.planned.back_up and self.observed.file:\n",
         "        if False:\n",
-        f"{APPLY} -k edited_by_hand and web1",
+        f"{APPLY} -k edited_by_hand",
     ),
     Mutation(
         "a change under way is not written down",
@@ -309,7 +309,7 @@ MUTATIONS = [
         f"{HAMESH}/host/apply.py",
         "            if failures:\n                logged",
         "            if finished.code:\n                logged",
-        f"{APPLY} -k cannot_be_proven and web1",
+        f"{APPLY} -k cannot_be_proven",
     ),
     Mutation(
         "a reload is proven without its pools",

@@ -281,8 +281,8 @@ def test_a_truncated_file_is_made_whole_without_a_word_lost(host, index, left):
         pass
 
 
-@once
-def test_going_back_and_forth(host, index):
+def test_going_back_and_forth(index):
+    host = "web1"
     text = other(host)
     try:
         module(host, "haproxy_apply", content=text)

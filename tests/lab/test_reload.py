@@ -151,8 +151,8 @@ def test_a_new_pool_without_a_server_that_is_up_is_a_warning_that_names_it(host,
         module(host, "haproxy_apply", content=compiled(host))
 
 
-@once
-def test_a_pool_may_lose_servers_that_min_ready_does_not_ask_for(host, index):
+def test_a_pool_may_lose_servers_that_min_ready_does_not_ask_for(index):
+    host = "web1"
     shell("user1", "systemctl stop nginx")
     try:
         time.sleep(8)  # until all consumers know
