@@ -67,10 +67,13 @@ version:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hamesh.haproxy.conditions import text_read_by
 from ansible.module_utils.hamesh.haproxy.lint import lint
 from ansible.module_utils.hamesh.haproxy.releases import DIALECTS
+from ansible.module_utils.hamesh.haproxy.syntax import parse
 from ansible.module_utils.hamesh.host.check import check_file, check_text
 from ansible.module_utils.hamesh.host.files import read_text
+from ansible.module_utils.hamesh.host.programs import read_version
 
 ARGUMENTS = {
     "path": {"type": "path"},
@@ -90,11 +93,13 @@ def main() -> None:
     )
     path, content, binary, timeout, dialect = (module.params[key] or "" for key in ARGUMENTS)
     try:
+        content = read_text(path) if path else content
+        findings = lint(content, dialect) if dialect else ()
+        sections = parse(text_read_by(content, read_version(binary)))
         if path:
-            content = read_text(path)
-            verdict = check_file(path, content, binary, timeout, findings=lint(content, dialect) if dialect else ())
+            verdict = check_file(path, content, binary, timeout, findings=findings, sections=sections)
         else:
-            verdict = check_text(content, binary, timeout, findings=lint(content, dialect) if dialect else ())
+            verdict = check_text(content, binary, timeout, findings=findings, sections=sections)
     except OSError as error:
         module.fail_json(msg=f"{error.filename} cannot be read: {error.strerror}", errors=[], version="")
     for warning in verdict.warnings:

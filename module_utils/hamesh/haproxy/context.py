@@ -91,8 +91,8 @@ def in_context(part: Part, letter: str, context: Context) -> Part:
     return part
 
 
-def duplicate_proxies(sections: Sequence[Section]) -> Iterator[tuple[int, Part]]:
-    """Yield (line number, part) for each proxy with the name of an earlier one."""
+def duplicate_proxies(sections: Sequence[Section]) -> Iterator[tuple[int, int, Part]]:
+    """Yield (line number, that of the earlier one, part) for each proxy with the name of an earlier one."""
     seen: dict[str, list[Section]] = {}
     for section in sections:
         if section.kind in ("listen", "frontend", "backend"):
@@ -102,17 +102,17 @@ def duplicate_proxies(sections: Sequence[Section]) -> Iterator[tuple[int, Part]]
                 )
                 pair = {section.kind, earlier.kind} == {"frontend", "backend"}
                 verdict = marked("x", "3.3") if pair else harshest([marked("w", end="1.6"), marked("x", "1.6")])
-                yield section.head.number, Part(label, verdict)
+                yield section.head.number, earlier.head.number, Part(label, verdict)
             seen[section.name].append(section)
 
 
-def duplicate_servers(sections: Sequence[Section]) -> Iterator[tuple[int, Part]]:
-    """Yield (line number, part) for each server with the name of an earlier one of its proxy."""
+def duplicate_servers(sections: Sequence[Section]) -> Iterator[tuple[int, int, Part]]:
+    """Yield (line number, that of the earlier one, part) for each server with the name of another of its proxy."""
     for section in sections:
         seen: dict[str, int] = {}
         for line in section.values("server"):
             name = line.words[1] if len(line.words) > 1 else ""
             if name in seen:
                 label = f"server '{name}' has the name of the server in line {seen[name]}"
-                yield line.number, Part(label, marked("x", "2.0"))
+                yield line.number, seen[name], Part(label, marked("x", "2.0"))
             seen.setdefault(name, line.number)

@@ -11,6 +11,7 @@ from typing import Iterator, NamedTuple, Sequence
 SECTIONS = {
     *("global", "defaults", "listen", "frontend", "backend", "userlist", "peers", "mailers", "resolvers", "program"),
     *("cache", "ring", "http-errors", "log-forward", "fcgi-app", "crt-store", "traces", "acme", "log-profile"),
+    *("namespace_list", "healthcheck"),
 }
 SPECIAL = re.compile(r"[\\\"'#]")
 PLAIN_WORD = re.compile(r"[^ \t\r]+")

@@ -95,6 +95,7 @@ x1. bd:default-server +error-limit #;default-server +on-error mark-down;option h
 x2. bdf:no option http-no-delay;option forwardfor +if-none;option http-no-delay
 x2. g:log-send-hostname;log-send-hostname *;log-tag *
 x3. bdf:no log;option http-keep-alive;option independent-streams
+x4. s:section mailers;section namespace_list;section resolvers
 x10w b:http-check send;http-check send +meth *;http-check send +uri *
 x bdf:no option forwardfor;no option httplog;option allredisp
 . gu:group *;user *
@@ -114,7 +115,6 @@ x2.1w f:fetch be_id;fetch srv_id
 x3. g:tune.http.maxhdr #;unix-bind mode #
 x4. b:http-reuse safe;server +tcp-ut #
 x4. df:log-tag *;option http-ignore-probes
-x4. s:section mailers;section resolvers
 x6. g:hard-stop-after #;nbthread #
 x7. b:server +no-check;server +pool-max-conn #
 x8. b:retry-on all-retryable-errors;server +proto *
@@ -199,4 +199,5 @@ x18. f:guid *
 x18. s:section crt-store
 x19. b:server +init-state *
 x20. s:section acme
+x22. s:section healthcheck
 """
