@@ -8,14 +8,13 @@ import re
 from typing import Iterator, Sequence
 
 from .phrases import ANYWHERE, KINDS, KNOWN, LETTERS, SMUGGLED, option_phrases, read_line, verdict_of
-from .syntax import Section
+from .syntax import SPECIAL, Section
+from .values import quote_parts, value_parts
 from .verdicts import ALWAYS, NEVER, Part, harshest, marked, mildest
 
 LABELS = {"fetch": "acl keyword", "conv": "converter", "address": "an address that begins with", "section": "section"}
 NAMED = ("listen", "frontend", "backend", "userlist", "server", "acl")
 NAME = re.compile(r"[A-Za-z0-9_.:-]+")
-QUOTES = re.compile(r"""\\.|#.*|"(?:\\.|[^"\\])*"|'[^']*'|["']""")
-INTERVALS = ("inter", "fastinter", "downinter", "agent-inter")
 MAX_BYTES = 2047  # of a line in 1.4 and 1.5
 MAX_WORDS = 64
 
@@ -27,7 +26,7 @@ def directive_parts(letter: str, words: tuple[str, ...]) -> tuple[Part, ...]:
     parts = [_part(letter, phrase) for phrase in phrases] or [_unknown_line(letter, words)]
     if phrases and unknown:
         parts.append(_unknown_words(phrases[0], unknown))
-    return (*parts, *_notes(letter, words, phrases), *_times_without_unit(words))
+    return (*parts, *_notes(letter, words, phrases), *value_parts(words))
 
 
 def head_parts(section: Section) -> Iterator[Part]:
@@ -113,15 +112,6 @@ def _notes(letter: str, words: tuple[str, ...], phrases: list[str]) -> Iterator[
         yield Part("1.4 reads '-m' as a pattern and ignores converters", marked("w", end="1.5"), kind="note")
 
 
-def _times_without_unit(words: tuple[str, ...]) -> Iterator[Part]:
-    """Yield a part for each time below 100 without a unit, which may be meant as seconds: measured with 3.0 and 3.2,
-    dated by HAProxy's changelog."""
-    if words[0] in ("timeout", "server", "default-server"):
-        for name, value in zip(words[1:], words[2:]):
-            if (words[0] == "timeout" or name in INTERVALS) and re.fullmatch("[1-9][0-9]?", value):
-                yield Part(f"a time below 100 without a unit, '{name} {value}'", marked("w", "3.1"))
-
-
 def limit_parts(raw: str, words: tuple[str, ...]) -> Iterator[Part]:
     """Yield a part for each general rule that a line breaks: its length, its words, the name it defines, its quotes."""
     if len(raw.encode()) > MAX_BYTES:
@@ -130,9 +120,8 @@ def limit_parts(raw: str, words: tuple[str, ...]) -> Iterator[Part]:
         yield Part(f"a line of more than {MAX_WORDS} words", NEVER)
     if words[0] in NAMED and not NAME.fullmatch(words[1] if len(words) > 1 else ""):
         yield Part(f"'{words[0]}' with a name that is not of letters, digits and _ . : -", NEVER)
-    if "'" in raw or '"' in raw:
-        quotes = [match.group() for match in QUOTES.finditer(raw) if match.group()[0] in "\"'"]
-        if quotes:
-            yield Part("releases before 1.6 read quotes as plain characters", marked("w", end="1.6"), kind="note")
-        if any(len(quote) == 1 for quote in quotes):
-            yield Part("a quote that is not closed", marked("x", "1.6"))
+    if "" in words:
+        label = "an empty argument, after which releases before 3.3 ignore the line,"
+        yield Part(label, harshest([marked("w", "3.2"), marked("x", "3.3")]))
+    if SPECIAL.search(raw):
+        yield from quote_parts(raw)

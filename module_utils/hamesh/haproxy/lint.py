@@ -13,7 +13,7 @@ import re
 from typing import Iterator, Sequence
 
 from .conditions import UNKNOWN, follow_conditions
-from .context import contexts, duplicate_proxies, duplicate_servers, in_context
+from .context import contexts, duplicate_globals, duplicate_proxies, duplicate_servers, in_context
 from .directives import directive_parts, head_parts, limit_parts
 from .findings import Finding
 from .phrases import LETTERS
@@ -62,7 +62,8 @@ def parts_by_line(text: str, first: int = 0, last: int = len(RELEASES) - 1) -> d
                 parts[line.number] = [in_context(part, letter, context) for part in measured]
         for line in (section.head, *section.lines):
             parts[line.number] += limit_parts(raw[line.number - 1], line.words)
-    for number, earlier, part in itertools.chain(duplicate_proxies(sections), duplicate_servers(sections)):
+    pairs = (duplicate_proxies(sections), duplicate_servers(sections), duplicate_globals(sections))
+    for number, earlier, part in itertools.chain.from_iterable(pairs):
         parts[number].append(_masked(part, states.get(earlier)))
     for number, state in states.items():
         if number in parts:

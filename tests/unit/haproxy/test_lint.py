@@ -144,12 +144,14 @@ def test_names_and_numbers_do_not_change_a_verdict():
     """Check all rows with other numbers, times, addresses and names."""
     changed = 0
     for section, _, measured, directive in ROWS:
-        other = re.sub(r"\b(?<![.:/$-])([2-9]|[1-9][0-9]+)(?=(s|m|h|k)?( |$))", "777", directive)
+        other = directive
+        if not re.search("^error|^nbproc|^nbthread|(code|status) [0-9]", directive):
+            other = re.sub(r"\b(?<![.:/$-])([2-9]|[1-9][0-9]+)(?=(s|m|h|k)?( |$))", "242", other)
         other = re.sub(r"\b(a1|b1|b2|u1|g1|s1|f1|userid|SRV|SID|JSESSIONID)\b", r"other_\1", other)
         other = re.sub(r"\b127\.0\.0\.1(:[0-9]+)?\b", r"10.1.2.3\1", other).replace("/run/t/", "/srv/other/")
         changed += other != directive
         assert verdict_on(section, other) == (measured, []), f"{section}: {other}"
-    assert changed > 400
+    assert changed > 380
 
 
 @pytest.mark.parametrize(
