@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write module_utils/hamesh/haproxy/table.py from the verdicts in tests/data.
+"""Write table.py of module_utils/hamesh/haproxy from the verdicts in tests/data, and keywords.py from the keywords.
 
 Each measured directive becomes phrases: the keyword with placeholders for what differs from one
 configuration to the next ("timeout connect #"), and every option word behind it on its own
@@ -32,6 +32,7 @@ from hamesh.haproxy.syntax import split_words  # noqa: E402
 from hamesh.haproxy.verdicts import harshest, mildest  # noqa: E402
 
 TARGET = ROOT / "module_utils/hamesh/haproxy/table.py"
+KEYWORDS_TARGET = TARGET.with_name("keywords.py")
 SOURCES = ("haproxy-acceptance.tsv", "haproxy-documented.tsv")
 LETTERS = {
     **{"global": "g", "defaults": "d", "frontend": "f", "backend": "b", "listen": "l", "userlist": "u"},
@@ -56,8 +57,9 @@ OPTIONED = {
 
 
 def main() -> None:
-    TARGET.write_text(table(), encoding="utf-8")
-    print(f"{TARGET.relative_to(ROOT)}: {TARGET.stat().st_size} bytes")
+    for target, text in ((TARGET, table()), (KEYWORDS_TARGET, keywords())):
+        target.write_text(text, encoding="utf-8")
+        print(f"{target.relative_to(ROOT)}: {target.stat().st_size} bytes")
 
 
 def rows(source: str) -> list[tuple[str, str, str, str]]:
@@ -164,6 +166,60 @@ def _runs(verdict: str) -> str:
     return "".join(f"{mark}{length}" for mark, length in runs[:-1]) + runs[-1][0]
 
 
+# Kinds of words that no line of a configuration begins with or has as an option.
+NOT_IN_LINES = re.compile(
+    "acl-match|acl-operator|acl-predefined|conditional.*|crt-list|env|errorfile|kind|"
+    "log-format.*|section.*|spoe.*|traces trace|variable scope"
+)
+
+
+PROXIES = {"defaults": "D", "frontend": "F", "listen": "L", "backend": "B"}
+
+
+def keywords() -> str:
+    """Return the text of keywords.py. Words that only the manual has are left out, since no release takes them."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for kind, keyword, where, first, last, deprecated, note, source in rows("haproxy-keywords.tsv"):  # type: ignore
+        word = re.sub(r"\(.*", "", keyword)
+        if source == "doc" or NOT_IN_LINES.fullmatch(kind) or not word or re.search(r"[<*; ]", word):
+            continue
+        if kind.startswith(("bind ", "server ")):
+            last = ""  # of values it was not read reliably
+        word += "=" if "takes 1 argument" in note else ""
+        since = {kind: first}
+        if kind == "proxy":
+            places = "".join(re.findall(r"where ([A-Z]+)", note))
+            since = {name: first for name, letter in PROXIES.items() if letter in where + places or not where}
+            later = re.search(r"where D\w* in ([0-9.]+)", note)
+            if later and "D" not in where:
+                since["defaults"] = later.group(1)
+        elif kind == "bind" and keyword not in ("gid", "group", "level", "mode", "uid", "user"):
+            since["stats socket"] = max(first, "1.5")  # which takes those too, and from 1.5 on all others
+        elif kind == "server" and "not on default-server" not in note:
+            later = re.search(r"on default-server since ([0-9.]+)", note)
+            since["default-server"] = later.group(1) if later else first
+        for name, release in since.items():
+            groups.setdefault((name, release, last, deprecated), []).append(word)
+    lines = []
+    for (kind, *releases), words in sorted(groups.items()):
+        line = start = f"{kind}|{'|'.join(releases)}|"
+        for word in sorted(set(words)):
+            if line != start and len(line) + len(word) > 118:
+                lines.append(line)
+                line = start
+            line += ("" if line == start else " ") + word
+        lines.append(line)
+    return KEYWORDS_HEAD + "\n".join(lines) + '\n"""\n'
+
+
+KEYWORDS_HEAD = '''"""The keywords of every release of HAProxy. Written by tools/make_dialect_table.py: do not edit.
+
+A line is `kind|first release|last release|first that warns|words`. The kind is the place of a word: a section, the
+words before it, or "fetch", "converter", "acl". "=" after a word: it takes one argument.
+"""
+
+KEYWORDS = r"""
+'''
 HEAD = '''"""The verdict of each release of HAProxy on each phrase. Written by tools/make_dialect_table.py: do not edit.
 
 A line is `verdict sections:phrase;phrase;...`. Verdict: releases from the oldest on, "." accepted, "w"

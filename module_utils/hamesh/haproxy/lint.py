@@ -21,6 +21,7 @@ from .releases import DIALECTS
 from .syntax import parse, split_words
 from .verdicts import NEVER, RELEASES, Part, describe, first_rejection, harshest, marked
 
+FREE_SECTIONS = ("namespace_list", "healthcheck")  # whose lines are not judged
 SCOPE = re.compile(r"\s*\[[A-Za-z0-9_.:-]+\]\s*")
 
 
@@ -41,6 +42,15 @@ def lint(text: str, dialect: str, until: str = DIALECTS[-1]) -> list[Finding]:
     ]
 
 
+def unknown_lines(findings: Sequence[Finding]) -> list[str]:
+    """Return one message about all lines that could not be judged, or none."""
+    numbers = sorted({finding.line for finding in findings if finding.level == "unknown"})
+    if not numbers:
+        return []
+    lines = ", ".join(map(str, numbers))
+    return [f"{len(numbers)} lines have words that are in no table, and were not judged for other releases: {lines}"]
+
+
 def parts_by_line(text: str, first: int = 0, last: int = len(RELEASES) - 1) -> dict[int, list[Part]]:
     """Return the parts of each line that one of the releases from `first` to `last` reads, by number from 1. Empty
     lines and comments are left out."""
@@ -53,12 +63,13 @@ def parts_by_line(text: str, first: int = 0, last: int = len(RELEASES) - 1) -> d
             parts[number] = [_outside_of_sections(raw[number - 1])]
     for section, context in zip(sections, contexts(sections)):
         letter = LETTERS.get(section.kind, "")
+        free = section.kind in FREE_SECTIONS
         parts[section.head.number] = list(head_parts(section))
         for line in section.lines:
             if line.words[0][:1] in ".[" and line.number not in parts and SCOPE.fullmatch(raw[line.number - 1]):
                 parts[line.number] = [_outside_of_sections(raw[line.number - 1])]
             elif line.number not in parts:
-                measured = directive_parts(letter, line.words) if letter else ()
+                measured = () if free else directive_parts(section.kind, line.words)
                 parts[line.number] = [in_context(part, letter, context) for part in measured]
         for line in (section.head, *section.lines):
             parts[line.number] += limit_parts(raw[line.number - 1], line.words)

@@ -50,7 +50,7 @@ def check_file(
     """Check a file whose content is `text`. The binary inherits `descriptors`.
 
     A dialect newer than the binary is an error, and so are the linter's findings about lines that a release rejects;
-    its other findings are warnings. sections: those that the binary reads, if not all of the text.
+    its warnings are warnings. sections: those that the binary reads, if not all of the text.
     """
     lines = text.split("\n")
     sections = parse(text) if sections is None else sections
@@ -65,7 +65,7 @@ def check_file(
         return Verdict([*errors, _error(lines, 0, why)], [], "")
     checked = run([binary, "-c", "-f", path], timeout, descriptors)
     alerts, warnings = _findings(checked.output, path)
-    warnings += [f"line {finding.line}: {finding.why}" for finding in findings if finding not in fatal]
+    warnings += [f"line {finding.line}: {finding.why}" for finding in findings if finding.level == "warning"]
     errors += [_error(lines, 0, why, first) for why, first in _newer_than(dialect, version)]
     errors += [_error(lines, number, why) for number, why in alerts]
     if checked.code != 0 and not alerts:

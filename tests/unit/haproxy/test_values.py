@@ -85,6 +85,7 @@ def test_a_number_is_in_the_range_of_the_release(section, line, dialect, release
         ("defaults", "errorloc302 505 http://x/", "2.2"),
         ("frontend", "redirect location / code 308", None),
         ("frontend", "redirect location / code 304", "1.4"),
+        ("frontend", "http-request deny deny_status 505", "1.4"),
         ("backend", "http-send-name-header X-Server", None),
         ("backend", "http-send-name-header Host", "3.3"),
     ],
