@@ -21,7 +21,12 @@ class Verdict(NamedTuple):
 
 
 def check_text(
-    text: str, binary: str, timeout: float = 30.0, dialect: str | None = None, findings: Sequence[Finding] = ()
+    text: str,
+    binary: str,
+    timeout: float = 30.0,
+    dialect: str | None = None,
+    findings: Sequence[Finding] = (),
+    sections: list[Section] | None = None,
 ) -> Verdict:
     """Check a configuration that is not in a file yet. It is kept in memory, so a full disk does not matter."""
     descriptor = os.memfd_create("haproxy.cfg")
@@ -29,7 +34,7 @@ def check_text(
         file.write(text.encode(errors="surrogateescape"))
         file.flush()
         path = f"/proc/self/fd/{descriptor}"
-        return check_file(path, text, binary, timeout, dialect, findings, (descriptor,))
+        return check_file(path, text, binary, timeout, dialect, findings, sections, (descriptor,))
 
 
 def check_file(
@@ -39,15 +44,16 @@ def check_file(
     timeout: float = 30.0,
     dialect: str | None = None,
     findings: Sequence[Finding] = (),
+    sections: list[Section] | None = None,
     descriptors: Sequence[int] = (),
 ) -> Verdict:
     """Check a file whose content is `text`. The binary inherits `descriptors`.
 
     A dialect newer than the binary is an error, and so are the linter's findings about lines that a release rejects;
-    its other findings are warnings.
+    its warnings are warnings. sections: those that the binary reads, if not all of the text.
     """
     lines = text.split("\n")
-    sections = parse(text)
+    sections = parse(text) if sections is None else sections
     shown = run([binary, "-v"], min(timeout, 10.0))
     version = version_in_output(shown)
     errors = [_error(lines, number, why) for number, why in _own_findings(sections)]
@@ -59,7 +65,7 @@ def check_file(
         return Verdict([*errors, _error(lines, 0, why)], [], "")
     checked = run([binary, "-c", "-f", path], timeout, descriptors)
     alerts, warnings = _findings(checked.output, path)
-    warnings += [f"line {finding.line}: {finding.why}" for finding in findings if finding not in fatal]
+    warnings += [f"line {finding.line}: {finding.why}" for finding in findings if finding.level == "warning"]
     errors += [_error(lines, 0, why, first) for why, first in _newer_than(dialect, version)]
     errors += [_error(lines, number, why) for number, why in alerts]
     if checked.code != 0 and not alerts:

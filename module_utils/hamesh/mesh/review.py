@@ -44,7 +44,7 @@ def review(
             if key not in linted:
                 linted[key] = [
                     (finding.level == "error", _message(mesh, sidecar.dialect, section, finding, locate))
-                    for finding in lint(above + section, sidecar.dialect)
+                    for finding in lint(f"{above}{section}\n", sidecar.dialect)
                     if finding.line > above.count("\n")
                 ]
             for rejected, message in linted[key]:

@@ -64,10 +64,10 @@ def test_a_warning_is_not_an_error(binary):
 
 
 def test_an_address_that_is_bound_twice_is_an_error_though_haproxy_accepts_it(binary):
-    twice = "global\n daemon\nlisten a\n bind 127.0.0.1:9\nlisten b\n bind *:9\n"
+    twice = "global\n daemon\nlisten a\n bind 127.0.0.1:8-9\nlisten b\n bind 127.0.0.1:9\n"
     verdict = check_text(twice, binary("Configuration file is valid", 0))
     assert [(error["line"], error["why"]) for error in verdict.errors] == [
-        (6, "*:9 is bound twice, by a (line 4) and by b")
+        (6, "127.0.0.1:9 is bound twice, by a (line 4) and by b")
     ]
 
 
