@@ -26,7 +26,7 @@ lint: .venv/done ## Run ansible-lint, yamllint, ruff and mypy
 unit: .venv/done ## Run the tests that need no host
 	pytest tests/unit tests/ansible
 
-fuzz: .venv/done ## Compile 100,000 random inventories; FUZZ_SEED=N replays, FUZZ_EXAMPLES=N sets the number
+fuzz: .venv/done ## Compile 100,000 random inventories, ask 10,000 hostile processes; FUZZ_SEED=N replays, FUZZ_EXAMPLES=N sets the number
 	python tools/fuzz.py
 
 lab: .venv/done ## Roll out twice on the lab and test it, with a short form of faults and soak

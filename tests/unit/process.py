@@ -69,7 +69,7 @@ class Process:
             pools = sorted({name.split("/")[0] for name in self.servers})
             rows = [self._row(name, server) for name, server in self.servers.items()]
             rows += [f"{pool},{side},0,0,0,OPEN,,,0," for pool in pools for side in ("FRONTEND", "BACKEND")]
-            return "\n".join([f"# {COLUMNS}", *rows])
+            return "\n".join([f"# {COLUMNS}", *rows, ""])
         match = re.fullmatch(
             r"(get weight|set weight|disable server|enable server|set server) (\S+)(?: (state drain|\S+))?", command
         )

@@ -40,6 +40,7 @@ class Configuration:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.lines = text.count("\n")
         self.sections: Sequence[Section] = parse(text)
         self.description = description(self.sections)
         self.generation = (self.description.split() or [""])[-1]

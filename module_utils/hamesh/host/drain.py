@@ -226,7 +226,9 @@ def change_servers(request: Request, dry_run: bool) -> Outcome:
         raise DrainError(str(error).rstrip("."), outcome) from None
     except StatsSocketError as error:
         raise DrainError(str(error), outcome) from None
-    except OSError as error:
+    except DrainError:
+        raise
+    except Exception as error:
         raise DrainError(f"{explain(error)}. Fix this and run it again", outcome) from error
     return outcome
 

@@ -11,16 +11,27 @@ from ansible.module_utils.hamesh.host import stats_socket
 
 # `show stat` of 1.4: fewer columns than later releases have, the same names.
 COLUMNS = (
-    "# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,dreq,dresp,ereq,econ,eresp,wretr,wredis,status,weight,act,"
+    "pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,dreq,dresp,ereq,econ,eresp,wretr,wredis,status,weight,act,"
     "bck,chkfail,chkdown,lastchg,downtime,qlimit,pid,iid,sid,throttle,lbtot,tracked,type,rate,rate_lim,rate_max,"
-    "check_status,check_code,check_duration,\n"
+    "check_status,check_code,check_duration,"
 )
-STAT = f"""{COLUMNS}app,FRONTEND,,,0,1,2000,7,0,0,0,0,0,,,,,OPEN,,,,,,,,,1,1,0,,,,0,0,0,1,,,,
-app,app1,0,0,2,1,,5,0,0,,0,,0,0,0,0,UP,100,1,0,0,0,66,0,,1,1,11,,5,,2,0,,1,L7OK,200,1,
-app,app2,0,0,1,1,,2,0,0,,0,,0,0,0,0,DOWN,100,0,1,3,1,9,9,,1,1,12,,2,,2,0,,1,L4CON,,0,
-app,app3,0,0,0,1,,0,0,0,,0,,0,0,0,0,UP 1/3,100,0,1,3,1,9,9,,1,1,12,,2,,2,0,,1,L4CON,,0,
-app,BACKEND,0,0,3,1,2000,7,0,0,0,0,,0,0,0,0,UP,100,1,1,,0,66,0,,1,1,0,,7,,1,0,,1,,,,
-"""
+
+
+def table(*rows):
+    """Return an answer to `show stat`, from some of the columns of each row."""
+    lines = [",".join(str(row.get(name, "")) for name in COLUMNS.split(",")) for row in rows]
+    return "\n".join([f"# {COLUMNS}", *lines, "", ""])
+
+
+APP = {"pxname": "app", "weight": 100, "bck": 0, "scur": 1, "qcur": 0, "stot": 5, "lastchg": 66}
+ROWS = [
+    {"pxname": "app", "svname": "FRONTEND", "scur": 0, "stot": 7, "status": "OPEN"},
+    {**APP, "svname": "app1", "status": "UP", "check_status": "L7OK"},
+    {**APP, "svname": "app2", "status": "DOWN", "bck": 1, "check_status": "L4CON"},
+    {**APP, "svname": "app3", "status": "UP 1/3", "bck": 1, "check_status": "L4CON"},
+    {**APP, "svname": "BACKEND", "status": "UP"},
+]
+STAT = table(*ROWS)
 INFO = "Name: HAProxy\nVersion: 1.4.25\nPid: 12\nnode: web1\ndescription: hamesh 0a1b\n\n"
 
 
@@ -74,7 +85,7 @@ def test_a_rejected_command_is_an_error(answering, answer):
 
 def test_an_empty_table_is_an_error(answering):
     with pytest.raises(stats_socket.StatsSocketError, match="is not a table"):
-        stats_socket.show_stat(answering(""))
+        stats_socket.show_stat(answering("\n"))
 
 
 def test_a_process_that_does_not_answer_is_an_error(answering):
