@@ -160,3 +160,11 @@ def test_the_table_of_messages_quotes_the_code_and_is_sorted():
     assert len(rows) > 100
     assert [part for part in sorted(parts) if not stands(part)] == []
     assert rows == sorted(rows, key=lambda message: re.sub(r"[^a-z0-9 ]", "", message.lower()).split())
+
+
+def test_every_play_runs_in_the_strategy_that_waves_need():
+    """With another default strategy, run_once and any_errors_fatal do not hold."""
+    files = [ROOT / "site.yml", *ROOT.glob("playbooks/*.yml")]
+    plays = [(file.name, play) for file in files for play in yaml.safe_load(file.read_text()) if "hosts" in play]
+    assert len(plays) > 10
+    assert [(name, play["name"]) for name, play in plays if play.get("strategy") != "linear"] == []

@@ -52,6 +52,23 @@ def review(
     return Review(discrepancies, with_hosts(mistakes), with_hosts(warnings))
 
 
+def port_warnings(mesh: Mesh) -> list[str]:
+    """Return a warning for each port of a service on which hosts that serve it have a listener, too."""
+    hosts_by_message: dict[str, list[str]] = {}
+    for service in mesh.services.values():
+        for backend in mesh.pools[service.pool]:
+            sidecar = mesh.sidecars.get(backend.name)
+            for listener in sidecar.listeners if sidecar else ():
+                if listener.service.local_port == service.port:
+                    message = (
+                        f"mesh_services.{service.name}.port: {service.port} is also the local_port of "
+                        f"{listener.service.name}; let the application of {service.name} listen on the host's address "
+                        "and not on all addresses, or give one of them another port"
+                    )
+                    hosts_by_message.setdefault(message, []).append(backend.name)
+    return with_hosts(hosts_by_message)
+
+
 def _sections(text: str) -> Iterator[tuple[str, str]]:
     """Yield each section of a text with the sections above it that it depends on: (sections above, section)."""
     global_section = defaults = ""

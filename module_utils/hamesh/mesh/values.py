@@ -21,11 +21,16 @@ NAME = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
 ADDRESS = re.compile(r"[0-9A-Fa-f.:]{2,45}")
 NETWORK = re.compile(r"[0-9A-Fa-f.:]{2,45}(/[0-9]{1,3})?")
 RESERVED_SERVICES = ("GLOBAL", "MASTER", "HTTPCLIENT")  # names of HAProxy's internal proxies
-RESERVED_HOSTS = (
-    "FRONTEND",
-    "BACKEND",
-    "mesh.json",
-)  # rows that `show stat` has for each proxy, and the index of the build
+# Rows that `show stat` has for each proxy, the index of the build, and words of Ansible's patterns.
+RESERVED_HOSTS = ("FRONTEND", "BACKEND", "mesh.json", "all", "ungrouped")
+GROUP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")  # no pattern: Ansible reads ! & ~ , : * ? [ ] in one
+# Networks that are not routed on the Internet: private, shared, for tests and for documentation.
+PRIVATE = netaddr.IPSet(
+    [
+        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "198.18.0.0/15"),
+        *("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "fd00::/8", "2001:db8::/32"),
+    ]
+)
 TOKEN = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # header, cookie and parameter names
 PATH = re.compile(r"/[A-Za-z0-9/_.~%?=&:@!,;+*-]{0,1000}")
 PLAIN_TEXT = re.compile(r"[A-Za-z0-9_.:/=,+ -]{1,200}")
@@ -104,6 +109,27 @@ def name(value: Any) -> str:
     return str(value)
 
 
+def label(value: Any) -> str:
+    """Return the name of a zone or a hypervisor, also of one that is a number."""
+    return name(str(value) if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else value)
+
+
+def group(value: Any) -> str:
+    """Return the name of a group that is no pattern to Ansible."""
+    if not isinstance(value, str) or not GROUP.fullmatch(value):
+        raise NotAllowed(
+            "a group whose name has only letters, digits and _ . -, since Ansible reads others as patterns"
+        )
+    return str(value)
+
+
+def pool(value: Any) -> str:
+    """Return the name of a group of backends."""
+    if group(value) in ("all", "ungrouped"):
+        raise NotAllowed(f"a group of the hosts that serve it; {value} has others, too")
+    return str(value)
+
+
 def service(value: Any) -> str:
     """Return the name of a service, which is not the name of an internal proxy of HAProxy."""
     if name(value) in RESERVED_SERVICES:
@@ -115,6 +141,8 @@ def host(value: Any) -> str:
     """Return the name of a host, which is also a server, a directory of the build and a node."""
     if name(value) in RESERVED_HOSTS:
         raise NotAllowed("another name than " + ", ".join(RESERVED_HOSTS))
+    if ":" in value and not netaddr.valid_ipv6(str(value)):
+        raise NotAllowed("a name without ':', which is a pattern to Ansible")
     return str(value)
 
 
