@@ -18,9 +18,8 @@ HANG = "/run/systemd/system/haproxy.service.d/99-hang.conf"
 
 
 def _on(*hosts):
-    """A test of one host that touches no other, so that several hosts can be tested at a time: `-m one_host -n 4`."""
-    marks = {host: [pytest.mark.one_host, pytest.mark.xdist_group(host)] for host in hosts}
-    return pytest.mark.parametrize("host", [pytest.param(host, marks=marks[host]) for host in hosts])
+    """A test of one host that touches no other, so that other hosts can be tested at the same time."""
+    return pytest.mark.parametrize("host", [pytest.param(host, marks=pytest.mark.one_host) for host in hosts])
 
 
 everywhere = _on(*HOSTS)

@@ -27,7 +27,7 @@ from .plan import Plan, plan
 from .programs import Finished
 from .reload import SF, SF_WARNING, end_processes, old_processes, reload_method, restart_reason
 from .stats_socket import StatsSocketError, left, show_info, show_stat
-from .verify import problems
+from .verify import denied_listeners, problems
 
 POLL = 0.05  # seconds between two attempts to verify a process that is starting
 SETTLE = 8.0  # seconds for health checks to bring the pools up: four of the usual interval
@@ -257,8 +257,8 @@ class Change:
 
     def _wait_for_pools(self, text: Configuration, deadline: float) -> list[str]:
         """Wait for SETTLE seconds until the pools have enough servers up; until the deadline for servers that no health
-        check has tested yet. Returns the pools that have too few. Pools that have no server up, and had none before,
-        are warnings."""
+        check has tested yet. Returns the pools that have too few, or else the listeners that deny every request. Pools
+        that have no server up, and had none before, are warnings."""
         before, allowed = self.observed.rows, self.request.allow_shrink
         settled = min(deadline, time.monotonic() + SETTLE)
         known = {row["pxname"] for row in before}
@@ -283,7 +283,7 @@ class Change:
                 f"pool {pool} {'has' if pool in known else 'is new here and has'} no server up: "
                 "its requests fail until a health check passes"
             )
-        return list(weak.values())
+        return list(weak.values()) or denied_listeners(text, rows, self.request.answer_timeout)
 
     def _finish(self, text: Configuration) -> str:
         """Restore server states, keep a copy of the file, and clear the record. Returns what of this failed, "" where

@@ -28,7 +28,7 @@ MAX_ROWS = 50_000
 USER = "haproxy"  # of the sidecar's processes
 
 NAMES = ("pxname", "svname")
-NUMBERS = ("weight", "bck", "scur", "qcur", "stot", "lastchg")
+NUMBERS = ("weight", "bck", "scur", "qcur", "stot", "dreq", "lastchg")
 COLUMNS = (*NAMES, *NUMBERS, "status", "check_status")
 # HAProxy allows these characters only; proxies of its own have names like <HTTPCLIENT>.
 NAME = re.compile(r"[A-Za-z0-9_.:-]+|<[A-Z_-]+>")
