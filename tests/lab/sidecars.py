@@ -13,7 +13,7 @@ from lab import ROOT, ask, module, services_of, shell
 HOSTS = ("media1", "web1", "web2")  # Debian 11, 12 and 13 with HAProxy 2.2, 2.6 and 3.0
 WAYS = {"media1": "tcp-migrate-req", "media2": "master-worker", "web1": "master-worker", "web2": "master-worker"}
 FILE = "/etc/haproxy/haproxy.cfg"
-CLOSED = "\nlisten closed\n    mode tcp\n    disabled\n    bind 127.0.0.1:9999\n"  # runs, and does not listen
+MISNAMED = "\nglobal\n    description another\n"  # runs, and its process says that it is another
 HANG = "/run/systemd/system/haproxy.service.d/99-hang.conf"
 
 

@@ -21,7 +21,7 @@ EXTRA_LINES = (
 )
 HTTP_LINES = (
     *("option forwardfor", "option forwardfor except 127.0.0.1", "http-check disable-on-404", "option http-no-delay"),
-    *("redirect prefix http://static.example if FALSE", "acl up path_reg ^/up\\.(html|css)", "option persist"),
+    *("redirect prefix /static if FALSE", "acl up path_reg ^/up\\.(html|css)", "option persist"),
     *("acl a hdr_sub(User-Agent) Mozilla\\ 5", "capture request header Host len 32"),
 )
 LINES_SINCE_1_5 = ("http-request set-header X-A b", "http-request add-header X-A %ci", "http-request tarpit if FALSE")

@@ -10,9 +10,11 @@ import contextlib
 import difflib
 import re
 import warnings
-from typing import Any, Callable, Iterable, Sequence
+from typing import Any, Callable, Iterable, Iterator, Sequence
 
 import netaddr
+
+from ..haproxy.values import value_parts
 
 Kind = Callable[[Any], Any]
 
@@ -291,7 +293,7 @@ EXTRA = {
     **dict.fromkeys(("redirect", "reqadd", "retry-on", "rspadd", "stick-table"), ""),
     **{f"{side}{case}{verb}": "" for side in ("req", "rsp") for case in ("", "i") for verb in ("del", "deny", "rep")},
     **dict.fromkeys(("reqallow", "reqiallow", "reqpass", "reqipass", "reqtarpit", "reqitarpit"), ""),
-    "capture": "cookie|(request|response) header",
+    "capture": "(request|response) header",
     "http-check": r"comment|disable-on-404|expect|send|send-state|(un)?set-var(\(.*\))?",
     "http-request": ACTIONS,
     "http-response": ACTIONS,
@@ -318,9 +320,39 @@ CREDENTIALS = re.compile(
     rf"|^http-check send .*hdr ({AUTH_HEADERS}) "
     rf"|^(?:req|rsp)i?(?:add|rep) .*\b({AUTH_HEADERS}):"
     rf"|^capture \w+ header ({AUTH_HEADERS}|(?:set-)?cookie) "
-    rf"|^\S+ (?:content )?capture .*hdr\(({AUTH_HEADERS}|(?:set-)?cookie)\b",
+    rf"|^\S+ (?:content )?capture .*hdr\(({AUTH_HEADERS}|(?:set-)?cookie)\b"
+    r"|^\S+ (?:content )?capture .*?(?<![\w.])"
+    r"((?:req\.|res\.)?(?:hdrs(?:_bin)?|s?cook\w*|body\w*|payload\w*)|http_auth\w*)",
     re.IGNORECASE,
 )
+# Values that are compared with addresses: HAProxy resolves a name among them at each start, and does not start if that
+# fails.
+ADDRESS_FETCH = re.compile(r"(?:fc_|bc_)?(?:src|dst)|(?:(?:req|res)\.)?(?:s?hdr|fhdr|cook|urlp?)_ip(?:\(.*\))?")
+LOCATION = re.compile(
+    r"^(?:http-re\w+ )?redirect .*?\b(?:location|prefix) (\S+)|(?:(?:add|set)-header|hdr) location (\S+)"
+    r"|replace-(?:header|value) location \S+ (\S+)|^rspi?(?:add|rep) .*location: ?(\S*)",
+    re.IGNORECASE,
+)
+
+
+def _names(words: Sequence[str]) -> Iterator[str]:
+    """Yield the words of a condition, or behind `except`, that stand for addresses and are none."""
+    compared = False
+    for at, word in enumerate(words):
+        previous = words[at - 1] if at else ""
+        if previous in ("{", "!{") or (words[0] == "acl" and at == 2) or word == "}":
+            compared = bool(ADDRESS_FETCH.fullmatch(word)) and "-m" not in words[at:]
+        elif previous == "except" or (compared and not word.startswith("-")):
+            try:
+                netaddr.IPNetwork(word)
+            except (ValueError, netaddr.AddrFormatError):
+                yield word
+
+
+def _elsewhere(line: str) -> str:
+    """Return where a line sends clients that is not a path of the service itself, "" if it does not."""
+    targets = (next(filter(None, match.groups()), "a location") for match in LOCATION.finditer(line))
+    return next((target for target in targets if not re.match("/(?!/)", target)), "")
 
 
 def extra_line(value: Any) -> str:
@@ -347,6 +379,15 @@ def extra_line(value: Any) -> str:
     if external:
         word = next(filter(None, external.groups()))
         raise NotAllowed(f"a line without '{word}', which would open a file, a socket or a program")
+    words = value.split(" ")
+    for name in _names(words):
+        raise NotAllowed(f"an address or a network in place of '{name}': a name would be looked up at each start")
+    target = _elsewhere(value.replace("\\", ""))
+    if target:
+        raise NotAllowed(f"a path in place of '{target}', so that a service sends its callers to itself only")
+    for part in value_parts(tuple(words)):
+        if part.label.startswith("a time of more than"):
+            raise NotAllowed(f"a time of at most 24.8 days: {part.label} is another one to some releases")
     credentials = CREDENTIALS.search(value.replace("\\", ""))
     if credentials:
         header = next(filter(None, credentials.groups()))
