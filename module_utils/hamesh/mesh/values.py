@@ -328,6 +328,7 @@ CREDENTIALS = re.compile(
 # Values that are compared with addresses: HAProxy resolves a name among them at each start, and does not start if that
 # fails.
 ADDRESS_FETCH = re.compile(r"(?:fc_|bc_)?(?:src|dst)|(?:(?:req|res)\.)?(?:s?hdr|fhdr|cook|urlp?)_ip(?:\(.*\))?")
+OWN_HOST = re.compile(r"/(?!/)|https?://127\.0\.0\.1(:[0-9]+)?(/|$)")
 LOCATION = re.compile(
     r"^(?:http-re\w+ )?redirect .*?\b(?:location|prefix) (\S+)|(?:(?:add|set)-header|hdr) location (\S+)"
     r"|replace-(?:header|value) location \S+ (\S+)|^rspi?(?:add|rep) .*location: ?(\S*)",
@@ -350,9 +351,9 @@ def _names(words: Sequence[str]) -> Iterator[str]:
 
 
 def _elsewhere(line: str) -> str:
-    """Return where a line sends clients that is not a path of the service itself, "" if it does not."""
+    """Return where a line sends callers that is neither a path nor on their own host, "" if it does not."""
     targets = (next(filter(None, match.groups()), "a location") for match in LOCATION.finditer(line))
-    return next((target for target in targets if not re.match("/(?!/)", target)), "")
+    return next((target for target in targets if not OWN_HOST.match(target)), "")
 
 
 def extra_line(value: Any) -> str:
@@ -384,7 +385,7 @@ def extra_line(value: Any) -> str:
         raise NotAllowed(f"an address or a network in place of '{name}': a name would be looked up at each start")
     target = _elsewhere(value.replace("\\", ""))
     if target:
-        raise NotAllowed(f"a path in place of '{target}', so that a service sends its callers to itself only")
+        raise NotAllowed(f"a path in place of '{target}', so that a service sends its callers to no other host")
     for part in value_parts(tuple(words)):
         if part.label.startswith("a time of more than"):
             raise NotAllowed(f"a time of at most 24.8 days: {part.label} is another one to some releases")
