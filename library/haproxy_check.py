@@ -13,8 +13,11 @@ description:
   - Changes nothing. Check mode does the same.
 options:
   path:
-    description: A configuration file on the host.
-    type: path
+    description:
+      - A configuration file on the host, or several, in the order in which HAProxy gets them. Of a directory, all files
+        with names like C(*.cfg), in the order of their names.
+    type: list
+    elements: path
   content:
     description: The text of a configuration.
     type: str
@@ -57,7 +60,7 @@ RETURN = r"""
 errors:
   description:
     - Each error with its C(line) (0 for the whole file), C(text), C(why), and C(first_rejected), the first release that
-      rejects the line if it is known.
+      rejects the line if it is known; of several files, with C(file).
   type: list
   elements: dict
   returned: always
@@ -73,12 +76,11 @@ from ansible.module_utils.hamesh.haproxy.conditions import text_read_by
 from ansible.module_utils.hamesh.haproxy.lint import lint, unknown_lines
 from ansible.module_utils.hamesh.haproxy.releases import DIALECTS
 from ansible.module_utils.hamesh.haproxy.syntax import parse
-from ansible.module_utils.hamesh.host.check import check_file, check_text
-from ansible.module_utils.hamesh.host.files import read_text
-from ansible.module_utils.hamesh.host.programs import read_version
+from ansible.module_utils.hamesh.host.check import check_sources, check_text, join, read_sources
+from ansible.module_utils.hamesh.host.programs import printable, read_version
 
 ARGUMENTS = {
-    "path": {"type": "path"},
+    "path": {"type": "list", "elements": "path"},
     "content": {"type": "str"},
     "binary": {"type": "path", "default": "/usr/sbin/haproxy"},
     "timeout": {"type": "int", "default": 30},
@@ -95,24 +97,28 @@ def main() -> None:
     )
     path, content, binary, timeout, dialect = (module.params[key] or "" for key in ARGUMENTS)
     try:
-        content = read_text(path) if path else content
+        sources = read_sources(path) if path else []
+        content = join(sources) if path else content
         findings = lint(content, dialect) if dialect else ()
         notes = [*unknown_lines(findings), *(changed_behaviours(content, dialect) if dialect else ())]
         sections = parse(text_read_by(content, read_version(binary)))
         if path:
-            verdict = check_file(path, content, binary, timeout, findings=findings, sections=sections)
+            verdict = check_sources(sources, binary, timeout, findings=findings, sections=sections)
         else:
             verdict = check_text(content, binary, timeout, findings=findings, sections=sections)
     except OSError as error:
         module.fail_json(msg=f"{error.filename} cannot be read: {error.strerror}", errors=[], version="")
     for warning in [*verdict.warnings, *notes]:
-        module.warn(warning)
-    facts = {"errors": verdict.errors, "version": verdict.version}
-    if verdict.errors:
-        reasons = "; ".join(f"line {error['line']}: {error['why']}" for error in verdict.errors)
-        module.fail_json(
-            msg=f"{path or 'The configuration'} is not valid for HAProxy {verdict.version}: {reasons}", **facts
-        )
+        module.warn(printable(warning))
+    errors = [
+        {key: printable(value) if isinstance(value, str) else value for key, value in error.items()}
+        for error in verdict.errors
+    ]
+    facts = {"errors": errors, "version": verdict.version}
+    if errors:
+        reasons = "; ".join(f"line {error['line']}: {error['why']}" for error in errors)
+        name = ", ".join(path) or "The configuration"
+        module.fail_json(msg=f"{name} is not valid for HAProxy {verdict.version}: {reasons}", **facts)
     module.exit_json(changed=False, **facts)
 
 

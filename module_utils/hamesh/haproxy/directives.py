@@ -126,7 +126,7 @@ def _notes(letter: str, words: tuple[str, ...], phrases: list[str]) -> Iterator[
 
 def limit_parts(raw: str, words: tuple[str, ...]) -> Iterator[Part]:
     """Yield a part for each general rule that a line breaks: its length, its words, the name it defines, its quotes."""
-    if len(raw.encode()) > MAX_BYTES:
+    if len(raw.encode(errors="surrogateescape")) > MAX_BYTES:
         yield Part(f"a line of more than {MAX_BYTES} bytes", marked("x", end="1.6"))
     if len(words) > MAX_WORDS:
         yield Part(f"a line of more than {MAX_WORDS} words", NEVER)

@@ -12,8 +12,9 @@ from typing import NamedTuple, Sequence
 
 TIMED_OUT = "timed out after {timeout:g} s"
 MAX_OUTPUT = 4 * 1024 * 1024  # bytes
-# Characters that move the cursor, or the text around them. Tabs and ends of lines are none of them.
-CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+# Characters that move the cursor or the text around them, and bytes that are no UTF-8 (surrogates). Tabs and ends of
+# lines are none of them.
+CONTROL = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff]")
 
 
 class Finished(NamedTuple):

@@ -459,3 +459,10 @@ def test_the_shipped_services_render_without_findings(inventory):
     assert len(mesh.sidecars) == len(consumers)
     for sidecar in mesh.sidecars.values():
         assert lint(render(sidecar, TEMPLATE).text, "1.4") == []
+
+
+def test_bytes_that_are_no_utf_8_are_checked_like_others():
+    text = b"global\n    daemon\n\nlisten a\n    bind 127.0.0.1:1024\n    # \xff\n    bo\xffgus\n".decode(
+        errors="surrogateescape"
+    )
+    assert [finding.line for finding in lint(text, "1.4")] == [7]
