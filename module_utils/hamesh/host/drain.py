@@ -4,8 +4,8 @@ Uses only commands that 1.4 has on its stats socket. Maintenance: set the weight
 ended, disable the server. Ready: HAProxy counts an enabled server as up until a check fails ("UP 1/3"), so its weight
 stays zero until a check has passed (measured on 2.2, 2.6 and 3.0).
 
-Observe, plan, act: `observe` reads the file and the process, `plan` decides what each server must become, or why nothing
-is done, and Change does it and verifies it.
+Observe, plan, act: `observe` reads the file and the process, `plan` decides what each server must become, or why
+nothing is done, and Change does it and verifies it.
 """
 
 from __future__ import annotations
