@@ -7,7 +7,7 @@ import re
 import time
 
 from lab import module, shell
-from sidecars import WAYS, compiled, everywhere, generation, named, nothing_changes, once, other
+from sidecars import WAYS, compiled, everywhere, first_pool, generation, named, nothing_changes, once, other
 
 MIGRATES = "net.ipv4.tcp_migrate_req"
 HOLD = """
@@ -123,6 +123,16 @@ def test_a_generation_whose_checks_all_fail_is_rolled_back(host, index):
         result = module(host, "haproxy_apply", content=blind).result(host)
         assert (result.get("failed"), result["rolled_back"]) == (True, True), result
         assert "has 0 servers up, 2 before the change, and its min_ready of 0.5 requires 1" in result["msg"]
+
+
+@everywhere
+def test_a_listener_that_denies_every_request_is_rolled_back(host, index):
+    pool, _ = first_pool(host, index)
+    text = named(compiled(host).replace(f"\nlisten {pool}\n", f"\nlisten {pool}\n    http-request deny\n"))
+    with nothing_changes(host, index):
+        result = module(host, "haproxy_apply", content=text).result(host)
+        assert (result.get("failed"), result["rolled_back"]) == (True, True), result
+        assert f"{pool} denies every request, that of its health check too" in result["msg"]
 
 
 @everywhere
