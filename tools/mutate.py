@@ -503,8 +503,8 @@ MUTATIONS = [
     Mutation(
         "answers: one that drips may take for ever",
         f"{HAMESH}/host/stats_socket.py",
-        "        if remaining <= 0:\n",
-        "        if False:\n",
+        "        remaining = deadline - time.monotonic()\n",
+        "        remaining = 5.0\n",
         "tests/unit/host/test_hostile_answers.py -k ends_in_time",
     ),
     Mutation(
