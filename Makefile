@@ -14,8 +14,8 @@ demo: .venv/done ## Boot the lab, roll out the mesh on it, and show which backen
 	python tests/lab/demo.py
 
 test: ## Run linters, unit tests and the tests on the lab
-	$(MAKE) --jobs=2 --output-sync=target lint unit
-	$(MAKE) lab
+	@SECONDS=0; $(MAKE) --jobs=2 --output-sync=target lint unit || exit; unit=$$SECONDS; $(MAKE) lab; ended=$$?; \
+	echo "lint and unit tests: $$unit s; lab: $$((SECONDS - unit)) s"; exit $$ended
 
 lint: .venv/done ## Run ansible-lint, yamllint, ruff and mypy
 	yamllint --strict .
@@ -26,11 +26,11 @@ lint: .venv/done ## Run ansible-lint, yamllint, ruff and mypy
 unit: .venv/done ## Run the tests that need no host
 	pytest tests/unit tests/ansible
 
-fuzz: .venv/done ## Compile 100,000 random inventories; FUZZ_SEED=N replays, FUZZ_EXAMPLES=N sets the number
+fuzz: .venv/done ## Compile 100,000 random inventories, ask 10,000 hostile processes; FUZZ_SEED=N replays, FUZZ_EXAMPLES=N sets the number
 	python tools/fuzz.py
 
 lab: .venv/done ## Roll out twice on the lab and test it, with a short form of faults and soak
-	molecule test --scenario-name default
+	@rm -f build/tests.txt; molecule test --scenario-name default; ended=$$?; cat build/tests.txt 2>/dev/null; exit $$ended
 
 soak: .venv/done ## Reload and restart under load for an hour; `make test` runs a short form
 	LONG=1 molecule test --scenario-name rolling

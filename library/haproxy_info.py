@@ -79,10 +79,11 @@ servers:
 """
 
 import time
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hamesh.haproxy import status
-from ansible.module_utils.hamesh.host.stats_socket import StatsSocketError, show_info, show_stat
+from ansible.module_utils.hamesh.host.stats_socket import StatsSocketError, left, show_info, show_stat
 
 ARGUMENTS = {
     "socket": {"type": "path", "default": "/run/haproxy/admin.sock"},
@@ -95,23 +96,28 @@ POLL = 0.5  # seconds between two readings of the servers
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    socket, timeout = module.params["socket"], module.params["timeout"]
-    deadline = time.monotonic() + module.params["wait"]
     try:
-        info = show_info(socket, timeout)
-        rows = show_stat(socket, timeout)
-        while status.not_up(status.servers(rows), module.params["up"]) and time.monotonic() < deadline:
-            time.sleep(POLL)
-            rows = show_stat(socket, timeout)
+        facts = read_process(**module.params)
     except StatsSocketError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(
-        changed=False,
-        info=info,
-        generation=(info.get("description", "").split() or [""])[-1],
-        pools=status.pools(rows),
-        servers=status.servers(rows),
-    )
+    module.exit_json(changed=False, **facts)
+
+
+def read_process(socket: str, timeout: float, up: list[str], wait: float) -> dict[str, Any]:
+    """Return what the process says of itself and its pools; with `up`, after these servers are up, or `wait` seconds.
+    Raises StatsSocketError."""
+    answered, deadline = time.monotonic() + timeout, time.monotonic() + wait
+    info = show_info(socket, timeout)
+    rows = show_stat(socket, left(answered))
+    while status.not_up(status.servers(rows), up) and time.monotonic() < deadline:
+        time.sleep(POLL)
+        rows = show_stat(socket, timeout)
+    return {
+        "info": info,
+        "generation": (info.get("description", "").split() or [""])[-1],
+        "pools": status.pools(rows),
+        "servers": status.servers(rows),
+    }
 
 
 if __name__ == "__main__":

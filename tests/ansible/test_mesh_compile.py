@@ -127,3 +127,86 @@ def test_a_run_keeps_its_own_build_when_another_run_publishes(project, mode):
     assert result["build_dir"] == str(project / "build")
     assert re.search(r"/ansible-local-[^/]+/mesh$", result["run_dir"])
     assert not Path(result["run_dir"]).exists()  # Ansible removed it after the run
+
+
+def compiled_files(project, **inventory_files):
+    """Compile an inventory of several files, by their paths with _ for /."""
+    for name, text in inventory_files.items():
+        path = project / "hosts" / f"{name.replace('__', '/')}.yml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return ansible(project, "ansible", "localhost", "-i", "hosts", "-m", "mesh_compile", "-a", "build_dir=build")
+
+
+FLEET = """
+all:
+  children:
+    web: {hosts: {web1: {ansible_host: 10.20.0.8}, web2: {ansible_host: 10.20.0.9}}}
+    app: {hosts: {app1: {ansible_host: 10.20.0.1, app_port: 8080}, app2: {ansible_host: ADDRESS, mesh_weight: WEIGHT}}}
+    blue: {hosts: {web1: {}, app1: {}, app2: {}}, vars: {base: 8000}}
+    green: {hosts: {web2: {}}, vars: {base: 9000}}
+"""
+SERVICES = """
+mesh_networks: [10.20.0.0/16]
+mesh_services:
+  app: {port: PORT, local_port: LOCAL, consumers: [web]}
+"""
+
+
+def fleet(address="10.20.0.2", weight="100"):
+    return FLEET.replace("ADDRESS", address).replace("WEIGHT", weight)
+
+
+def services(port="8080", local="8081"):
+    return SERVICES.replace("PORT", port).replace("LOCAL", local)
+
+
+def test_hostvars_and_omit_work_in_variables_as_in_a_task(project):
+    hosts = fleet("\"{{ hostvars.app1.ansible_host | regex_replace('1$', '7') }}\"", '"{{ none_set | default(omit) }}"')
+    shared = services('"{{ hostvars.app1.app_port }}"')
+    code, output = compiled_files(project, hosts=hosts, group_vars__all__services=shared)
+    assert code == 0, output
+    text = (project / "build/web1/haproxy.cfg").read_text()
+    assert "server app2 10.20.0.7:8080" in text
+    assert len(re.findall(" weight 100 ", text)) == 2
+
+
+def test_a_shared_value_that_differs_by_host_is_a_mistake_that_names_both(project):
+    shared = services(local='"{{ base + 81 }}"')
+    code, output = compiled_files(project, hosts=fleet(), group_vars__all__services=shared)
+    assert code != 0
+    assert "mesh_services.app.local_port: host web2 has 9081 and host web1 8081" in output
+    assert not (project / "build").exists()
+
+
+def test_a_variable_that_two_files_of_a_group_set_is_a_mistake_that_names_both(project):
+    first, second = services(), services(local="8082")
+    code, output = compiled_files(project, hosts=fleet(), group_vars__all__a=first, group_vars__all__b=second)
+    assert code != 0
+    for file in ("a.yml", "b.yml"):
+        assert re.search(rf"mesh_services: is set in .*group_vars/all/{file}.*set it in one", output), output
+
+
+@pytest.mark.parametrize(("port", "value"), [("017620", 8080), ("2:14:40", 8080), ("8_080", 8080)])
+def test_a_number_that_is_not_decimal_in_its_file_is_a_mistake(project, port, value):
+    code, output = compiled_files(project, hosts=fleet(weight="0144"), group_vars__all__services=services(port))
+    assert code != 0
+    assert f"mesh_services.app.port: {port} is {value} to YAML; write it in decimal digits" in output
+    assert "host app2: mesh_weight: 0144 is 100 to YAML" in output
+
+
+def test_another_ansible_than_the_supported_one_is_refused_in_one_sentence(project):
+    plugin = project / "action_plugins/mesh_compile.py"
+    plugin.write_text(plugin.read_text().replace("NEEDED = (2, 19)", "NEEDED = (2, 99)"))
+    code, output = compiled(project)
+    assert code != 0
+    assert re.search(r"This is ansible-core 2\.\d+\.\S+, and Hamesh needs 2\.99 or later", output), output
+
+
+def test_no_internal_of_ansible_is_needed(project):
+    for plugin in project.glob("action_plugins/*.py"):
+        plugin.write_text(plugin.read_text().replace("ansible._internal", "ansible._gone"))
+    code, output = compiled(project, "http-reuse safe")
+    assert code != 0
+    assert "mesh_services.app.extra[0]: 'http-reuse safe' is not allowed with sidecar_dialect 1.4" in output
+    assert compiled(project)[0] == 0

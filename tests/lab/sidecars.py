@@ -11,14 +11,20 @@ from ansible.module_utils.hamesh.haproxy.syntax import name_text
 from lab import ROOT, ask, module, services_of, shell
 
 HOSTS = ("media1", "web1", "web2")  # Debian 11, 12 and 13 with HAProxy 2.2, 2.6 and 3.0
-WAYS = {"media1": "tcp-migrate-req", "web1": "master-worker", "web2": "master-worker"}
+WAYS = {"media1": "tcp-migrate-req", "media2": "master-worker", "web1": "master-worker", "web2": "master-worker"}
 FILE = "/etc/haproxy/haproxy.cfg"
-CLOSED = "\nlisten closed\n    mode tcp\n    disabled\n    bind 127.0.0.1:9999\n"  # runs, and does not listen
+MISNAMED = "\nglobal\n    description another\n"  # runs, and its process says that it is another
 HANG = "/run/systemd/system/haproxy.service.d/99-hang.conf"
 
-everywhere = pytest.mark.parametrize("host", HOSTS)
+
+def _on(*hosts):
+    """A test of one host that touches no other, so that other hosts can be tested at the same time."""
+    return pytest.mark.parametrize("host", [pytest.param(host, marks=pytest.mark.one_host) for host in hosts])
+
+
+everywhere = _on(*HOSTS)
 # Where no release of Debian or HAProxy makes a difference, or tests/faults does the same on all of them.
-once = pytest.mark.parametrize("host", ["web1"])
+once = _on("media2")
 
 
 def compiled(host):

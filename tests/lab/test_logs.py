@@ -9,10 +9,11 @@ import uuid
 
 import pytest
 from lab import hosts, playbook, shell
-from sidecars import HOSTS, everywhere
+from sidecars import HOSTS
 
 ROLE = "playbooks/keep-logs.yml"
 LOG = "/var/log/haproxy.log"
+everywhere = pytest.mark.parametrize("host", HOSTS)  # one after the other: media1 takes another way meanwhile
 # A burst as a broken sidecar would send it: its first argument says how many lines, its second how long they are.
 BURST = """
 import socket, sys

@@ -7,7 +7,7 @@ import re
 import time
 
 from lab import module, shell
-from sidecars import WAYS, compiled, everywhere, generation, named, nothing_changes, once, other
+from sidecars import WAYS, compiled, everywhere, first_pool, generation, named, nothing_changes, once, other
 
 MIGRATES = "net.ipv4.tcp_migrate_req"
 HOLD = """
@@ -126,6 +126,16 @@ def test_a_generation_whose_checks_all_fail_is_rolled_back(host, index):
 
 
 @everywhere
+def test_a_listener_that_denies_every_request_is_rolled_back(host, index):
+    pool, _ = first_pool(host, index)
+    text = named(compiled(host).replace(f"\nlisten {pool}\n", f"\nlisten {pool}\n    http-request deny\n"))
+    with nothing_changes(host, index):
+        result = module(host, "haproxy_apply", content=text).result(host)
+        assert (result.get("failed"), result["rolled_back"]) == (True, True), result
+        assert f"{pool} denies every request, that of its health check too" in result["msg"]
+
+
+@everywhere
 def test_a_pool_whose_members_are_all_new_and_do_not_work_is_rolled_back(host, index):
     head, _, last = compiled(host).partition("\nlisten page_cache\n")
     moved = re.sub(r"server data(\d) \S+", r"server new\1 127.0.0.1:9", last)
@@ -151,8 +161,8 @@ def test_a_new_pool_without_a_server_that_is_up_is_a_warning_that_names_it(host,
         module(host, "haproxy_apply", content=compiled(host))
 
 
-@once
-def test_a_pool_may_lose_servers_that_min_ready_does_not_ask_for(host, index):
+def test_a_pool_may_lose_servers_that_min_ready_does_not_ask_for(index):
+    host = "web1"
     shell("user1", "systemctl stop nginx")
     try:
         time.sleep(8)  # until all consumers know

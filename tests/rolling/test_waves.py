@@ -21,7 +21,7 @@ from lab import (
     shell,
     start,
 )
-from phases import apply, roll
+from phases import apply, everywhere, roll
 
 SIDECARS = ("web1", "web2", "media1", "media2", "user1", "user2")
 # The canary; then its own hypervisor and one after the other, in the order of their first hosts in the inventory.
@@ -43,7 +43,8 @@ def interval(milliseconds):
 def states():
     """What every sidecar has on disk and runs."""
     infos = module(",".join(SIDECARS), "haproxy_info").last
-    return {host: (shell(host, f"sha256sum {FILE}"), infos[host]["generation"]) for host in SIDECARS}
+    files = everywhere(lambda host: shell(host, f"sha256sum {FILE}"), SIDECARS)
+    return {host: (files[host], infos[host]["generation"]) for host in SIDECARS}
 
 
 def announced(run: Run):
@@ -56,16 +57,19 @@ def untouched():
     """No host runs or has anything else after the test than before."""
     before = states()
     yield
-    assert states() == before
+    if states() != before:
+        apply(INVENTORY)
+        pytest.fail("a host was changed")
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def restored():
+    """Whatever a test rolls out, afterwards all hosts are as before."""
     yield
     apply(INVENTORY)
 
 
-def test_a_change_goes_out_canary_first_then_hypervisor_by_hypervisor_and_back_the_same_way():
+def test_a_change_goes_out_canary_first_then_hypervisor_by_hypervisor_and_back_the_same_way(restored):
     before, new = states(), interval(2100)
     run = playbook("site.yml", inventory=new)
     assert run.code == 0, run.output
@@ -79,7 +83,7 @@ def test_a_change_goes_out_canary_first_then_hypervisor_by_hypervisor_and_back_t
     assert states() == before
 
 
-def test_limit_and_rollout_from_narrow_the_waves_and_leave_the_others_as_they_were():
+def test_limit_and_rollout_from_narrow_the_waves_and_leave_the_others_as_they_were(restored):
     new = interval(2200)
     before = states()
     run = playbook("site.yml", "--limit", "media2,web2,data1", inventory=new)
@@ -145,7 +149,7 @@ def test_a_port_that_is_taken_on_one_host_stops_it_before_any_is_touched(untouch
 HANG = "/run/systemd/system/haproxy.service.d/99-hang.conf"
 
 
-def test_a_host_that_fails_in_its_wave_ends_the_rollout_and_the_mended_command_finishes_it():
+def test_a_host_that_fails_in_its_wave_ends_the_rollout_and_the_mended_command_finishes_it(restored):
     before = states()
     new = interval(2400)
     shell("web2", f"mkdir -p $(dirname {HANG}); printf '[Service]\\nExecReload=\\nExecReload=/bin/false\\n' > {HANG}")
@@ -165,7 +169,7 @@ def test_a_host_that_fails_in_its_wave_ends_the_rollout_and_the_mended_command_f
     assert (run.code, announced(run)) == (0, ["web2", "user2", "media1", "media2"]), run.output
 
 
-def test_a_backend_that_goes_down_meanwhile_stops_the_next_wave_that_needs_it():
+def test_a_backend_that_goes_down_meanwhile_stops_the_next_wave_that_needs_it(restored):
     before = states()
     process = start(
         "ansible-playbook", "-i", str(interval(2500)), "site.yml", "-e", "rollout_soak=15", "-e", "rollout_settle=10"
@@ -188,7 +192,7 @@ def test_a_backend_that_goes_down_meanwhile_stops_the_next_wave_that_needs_it():
     assert {host for host in SIDECARS if after[host] != before[host]} == {"web1"}
 
 
-def test_a_guest_that_is_not_fit_is_left_out_and_the_others_are_rolled():
+def test_a_guest_that_is_not_fit_is_left_out_and_the_others_are_rolled(restored):
     before = states()
     strict = {"kvm_guard_mode": "enforce", "kvm_guard_max_pause": 0}
     inventory = changed_inventory(
@@ -214,7 +218,7 @@ def test_without_a_terminal_a_rollout_that_asks_is_not_begun(untouched):
 
 
 @pytest.mark.parametrize(("typed", "code", "rolled"), [("yes", 0, {"web1"}), ("no", 2, set())])
-def test_at_a_terminal_only_yes_goes_on(typed, code, rolled):
+def test_at_a_terminal_only_yes_goes_on(typed, code, rolled, restored):
     before = states()
     command = ["ansible-playbook", "-i", str(interval(2800)), "site.yml", "-e", "rollout_pause=true", "--limit", "web1"]
     ended, said = at_terminal(command, ROOT, "Type yes to continue", typed)
@@ -223,7 +227,7 @@ def test_at_a_terminal_only_yes_goes_on(typed, code, rolled):
     assert {host for host in SIDECARS if after[host] != before[host]} == rolled, said
 
 
-def test_a_run_ships_what_it_compiled_whatever_others_compile_meanwhile():
+def test_a_run_ships_what_it_compiled_whatever_others_compile_meanwhile(restored):
     """While it stands after its first wave, a dry run of an inventory with one service less, and a compilation of a
     third one, in the same checkout."""
     new, fewer, third = (
@@ -258,7 +262,7 @@ def test_a_run_ships_what_it_compiled_whatever_others_compile_meanwhile():
     assert (again.code, again.changed, announced(again)) == (0, set(), []), again.output
 
 
-def test_a_rollout_does_not_overwrite_what_another_one_brought_meanwhile():
+def test_a_rollout_does_not_overwrite_what_another_one_brought_meanwhile(restored):
     """While it waits after its first wave, another inventory is rolled out from the same checkout."""
     first, second = interval(3200), interval(3300)
     wanted = {}

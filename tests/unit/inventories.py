@@ -9,6 +9,7 @@ import ipaddress
 from typing import Any, NamedTuple
 
 from ansible.module_utils.hamesh.haproxy.releases import DIALECTS
+from ansible.module_utils.hamesh.mesh.values import GROUP
 from hypothesis import strategies as st
 
 # Accepted without a warning in a listen section of either mode, by every release from 1.4 to 3.4; and from 1.5 on.
@@ -20,7 +21,7 @@ EXTRA_LINES = (
 )
 HTTP_LINES = (
     *("option forwardfor", "option forwardfor except 127.0.0.1", "http-check disable-on-404", "option http-no-delay"),
-    *("redirect prefix http://static.example if FALSE", "acl up path_reg ^/up\\.(html|css)", "option persist"),
+    *("redirect prefix /static if FALSE", "acl up path_reg ^/up\\.(html|css)", "option persist"),
     *("acl a hdr_sub(User-Agent) Mozilla\\ 5", "capture request header Host len 32"),
 )
 LINES_SINCE_1_5 = ("http-request set-header X-A b", "http-request add-header X-A %ci", "http-request tarpit if FALSE")
@@ -39,12 +40,12 @@ class Inventory(NamedTuple):
 # Strategies are made once, here or with lru_cache: making one takes longer than drawing from it.
 _PLAIN = st.text("abcXYZ0189_-.:", min_size=1, max_size=8).filter(lambda name: name not in (".", ".."))
 NAMES = _PLAIN | st.sampled_from(["n" * 200, "global", "listen", "a.example", "7"])
-SOME_NAMES = st.lists(NAMES, min_size=1, max_size=2, unique=True)
-HOST_NAMES = st.lists(NAMES, min_size=1, max_size=4, unique=True)
+GROUP_NAMES = st.lists(NAMES.filter(GROUP.fullmatch), min_size=1, max_size=2, unique=True)
+HOST_NAMES = st.lists(NAMES.filter(lambda name: ":" not in name), min_size=1, max_size=4, unique=True)
 SERVICE_NAMES = st.lists(NAMES, max_size=3, unique=True)
 LOCAL_PORTS = st.lists(st.integers(1024, 65535), min_size=3, max_size=3, unique=True)
 CHOICE = st.integers(0, 11)  # 12 values, for an equal chance with 1, 2, 3 or 4 items
-ADDRESS = st.integers(1, 65534)
+ADDRESSES = st.lists(st.integers(1, 65534), min_size=4, max_size=4, unique=True)
 SUBSET = st.integers(1, 15)
 
 
@@ -106,10 +107,10 @@ def valid(draw: st.DrawFn) -> Inventory:
     """Draw an inventory without mistakes, with any fields of services and any variables of hosts."""
     hosts: dict[str, dict[str, Any]] = {name: draw(HOST) for name in draw(HOST_NAMES)}
     oldest = min(DIALECTS.index(str(host.get("sidecar_dialect", "1.4"))) for host in hosts.values())
-    for host in hosts.values():
-        host[one_of(draw, ["mesh_address", "ansible_host"])] = _address(draw, oldest)
-    groups = {"all": list(hosts)}
-    for name in draw(SOME_NAMES):
+    for host, at in zip(hosts.values(), draw(ADDRESSES)):
+        host[one_of(draw, ["mesh_address", "ansible_host"])] = _address(at, oldest)
+    groups = {}
+    for name in draw(GROUP_NAMES):
         mask = draw(SUBSET)
         groups.setdefault(name, [host for at, host in enumerate(hosts) if mask >> at & 1] or list(hosts))
     ports = draw(LOCAL_PORTS)
@@ -118,11 +119,10 @@ def valid(draw: st.DrawFn) -> Inventory:
         for name, port in zip(draw(SERVICE_NAMES), ports)
     }
     shrunk = [name for name, service in services.items() if not any(map(_ready, _pool(service, groups, hosts)))]
-    return Inventory(services, ["10.20.0.0/16", "fd00::/8"], hosts, groups, shrunk)
+    return Inventory(services, ["10.20.0.0/16", "fd00::/8"], hosts, {**groups, "all": list(hosts)}, shrunk)
 
 
-def _address(draw: st.DrawFn, oldest: int) -> str:
-    at = draw(ADDRESS)
+def _address(at: int, oldest: int) -> str:
     if oldest >= DIALECTS.index("1.7") and at % 2:
         return str(ipaddress.ip_address("fd00::") + at)
     return f"10.20.{at >> 8}.{at & 255}"

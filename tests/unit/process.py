@@ -10,7 +10,7 @@ from pathlib import Path
 from ansible.module_utils.hamesh.haproxy.configuration import Configuration
 
 HELP = "Unknown command. Please enter one of the following commands only :\n  clear counters : clear max statistics\n"
-COLUMNS = "pxname,svname,qcur,scur,stot,status,weight,bck,lastchg,check_status"
+COLUMNS = "pxname,svname,qcur,scur,stot,status,weight,bck,lastchg,check_status,dreq"
 
 
 class Process:
@@ -68,8 +68,8 @@ class Process:
         if command == "show stat":
             pools = sorted({name.split("/")[0] for name in self.servers})
             rows = [self._row(name, server) for name, server in self.servers.items()]
-            rows += [f"{pool},{side},0,0,0,OPEN,,,0," for pool in pools for side in ("FRONTEND", "BACKEND")]
-            return "\n".join([f"# {COLUMNS}", *rows])
+            rows += [f"{pool},{side},0,0,0,OPEN,,,0,,0" for pool in pools for side in ("FRONTEND", "BACKEND")]
+            return "\n".join([f"# {COLUMNS}", *rows, ""])
         match = re.fullmatch(
             r"(get weight|set weight|disable server|enable server|set server) (\S+)(?: (state drain|\S+))?", command
         )
@@ -98,7 +98,7 @@ class Process:
         server["checks"] = max(0, server["checks"] - 1)
         sessions = server["sessions"].pop(0) if len(server["sessions"]) > 1 else (server["sessions"] or [0])[0]
         pool, label = name.split("/")
-        return f"{pool},{label},0,{sessions},7,{status},{server['weight']},{int(server['backup'])},3,L7OK"
+        return f"{pool},{label},0,{sessions},7,{status},{server['weight']},{int(server['backup'])},3,L7OK,"
 
     def _status(self, server):
         if server["maint"]:

@@ -160,3 +160,33 @@ def test_the_table_of_messages_quotes_the_code_and_is_sorted():
     assert len(rows) > 100
     assert [part for part in sorted(parts) if not stands(part)] == []
     assert rows == sorted(rows, key=lambda message: re.sub(r"[^a-z0-9 ]", "", message.lower()).split())
+
+
+def test_every_play_runs_in_the_strategy_that_waves_need():
+    """With another default strategy, run_once and any_errors_fatal do not hold."""
+    files = [ROOT / "site.yml", *ROOT.glob("playbooks/*.yml")]
+    plays = [(file.name, play) for file in files for play in yaml.safe_load(file.read_text()) if "hosts" in play]
+    assert len(plays) > 10
+    assert [(name, play["name"]) for name, play in plays if play.get("strategy") != "linear"] == []
+
+
+def test_every_entry_point_that_a_playbook_calls_has_its_spec():
+    called = set()
+    for file in [ROOT / "site.yml", *ROOT.glob("playbooks/*.yml"), *ROOT.glob("roles/*/tasks/*.yml")]:
+        text = file.read_text(encoding="utf-8")
+        called |= set(re.findall(r"_role:\n +name: (\w+)\n +tasks_from: ([\w-]+)", text))
+        called |= set(re.findall(r"\{role: (\w+), tasks: ([\w-]+)\}", text))
+        called |= {
+            (role, "main")
+            for role in re.findall(r"\{role: (\w+)\}|_role:\n +name: (\w+)\n(?! +tasks_from)", text)
+            for role in role
+            if role
+        }
+    assert len(called) > 10
+    for role, entry in sorted(called):
+        specs = yaml.safe_load((ROOT / "roles" / role / "meta/argument_specs.yml").read_text())["argument_specs"]
+        assert entry in specs, (role, entry)
+        assert all(re.match(rf"({role}|mesh|kernel|rollout)_", name) for name in specs[entry].get("options", {})), (
+            role,
+            entry,
+        )

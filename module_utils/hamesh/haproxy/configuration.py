@@ -9,6 +9,7 @@ from .status import Rows, servers_by_pool, servers_up
 from .syntax import Section, binds, description, name_text, parse, stats_socket
 
 MIN_READY = 0.5  # min_ready of a pool whose section does not set it
+LEAST_WEIGHT = 0.05  # share of the largest weight of its pool, below which a server counts as one that gets no requests
 
 
 class ServerLine(NamedTuple):
@@ -40,6 +41,7 @@ class Configuration:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.lines = text.count("\n")
         self.sections: Sequence[Section] = parse(text)
         self.description = description(self.sections)
         self.generation = (self.description.split() or [""])[-1]
@@ -55,11 +57,10 @@ class Configuration:
     def servers(self) -> dict[str, ServerLine]:
         """Return all servers by "PROXY/SERVER"."""
         return {
-            f"{section.name}/{line.words[1]}": ServerLine(line.words)
+            f"{section.name}/{words[1]}": ServerLine(words)
             for section in self.sections
             if section.kind in ("listen", "backend")
-            for line in section.values("server")
-            if len(line.words) > 2
+            for words in _server_words(section)
         }
 
     @property
@@ -69,18 +70,55 @@ class Configuration:
 
     def shrinking_pools(self, old: Configuration, allowed: Sequence[str]) -> list[str]:
         """Return a message for each pool that has fewer ready servers than min_ready of those in the old
-        configuration, without the allowed pools."""
-        before, after = old._ready_servers(), self._ready_servers()
-        min_ready = self.min_ready
+        configuration, or fewer that take requests, without the allowed pools. A pool is found again by its listener's
+        address where its name has changed."""
+        before, after, min_ready = old._ready_servers(), self._ready_servers(), self.min_ready
+        serving_before, serving = old._serving_servers(), self._serving_servers()
+        names = {**self._renamed(old), **{pool: pool for pool in after if pool in before}}
         messages = []
-        for pool in sorted(set(before) & set(after) - set(allowed)):
-            required = _required(len(before[pool]), min_ready[pool])
-            if len(after[pool]) < min(required, len(before[pool])):
+        for pool, name in sorted(names.items()):
+            label = pool if pool == name else f"{pool}, which was {name},"
+            required = _required(len(before[name]), min_ready[pool])
+            if pool in allowed:
+                continue
+            if len(after[pool]) < min(required, len(before[name])):
                 messages.append(
-                    f"pool {pool} would shrink from {len(before[pool])} ready servers to {len(after[pool])}, and its "
+                    f"pool {label} would shrink from {len(before[name])} ready servers to {len(after[pool])}, and its "
                     f"min_ready of {min_ready[pool]:g} requires {required}"
                 )
+            elif serving[pool] < min(serving_before[name], _required(serving_before[name], min_ready[pool])):
+                messages.append(
+                    f"pool {label} would have {serving[pool]} servers that take requests, and has "
+                    f"{serving_before[name]}: the others would be backup, or have next to no weight"
+                )
         return messages
+
+    def ending_listeners(self, old: Configuration) -> list[tuple[str, str]]:
+        """Return the proxy and the address of each listener of the old configuration that this one does not have."""
+        kept = {(bind.address, bind.port) for bind in self.binds}
+        return [(bind.proxy, str(bind)) for bind in old.binds if (bind.address, bind.port) not in kept]
+
+    def _renamed(self, old: Configuration) -> dict[str, str]:
+        """Return the old name of each proxy whose name is new and whose address is that of one that is gone."""
+        own, others = self._ready_servers(), old._ready_servers()
+        gone = {(bind.address, bind.port): bind.proxy for bind in old.binds if bind.proxy not in own}
+        found = {bind.proxy: gone.get((bind.address, bind.port), "") for bind in self.binds if bind.proxy not in others}
+        return {proxy: name for proxy, name in found.items() if proxy in own and name in others}
+
+    def _serving_servers(self) -> dict[str, int]:
+        """Return how many servers of each proxy take requests while all are up: those that are ready and no backup,
+        without those of next to no weight; or else the backups, of which only the first without `option allbackups`."""
+        counts = {}
+        for section in self.sections:
+            if section.kind in ("listen", "backend"):
+                ready = [line for line in map(ServerLine, _server_words(section)) if line.ready]
+                weights = [int(line.weight) if line.weight.isdigit() else 1 for line in ready]
+                least = max(weights, default=0) * LEAST_WEIGHT
+                used = [line for line, weight in zip(ready, weights) if weight >= least]
+                active = sum("backup" not in line.words[3:] for line in used)
+                all_backups = any(line.words[:2] == ("option", "allbackups") for line in section.lines)
+                counts[section.name] = active or (len(used) if all_backups else min(1, len(used)))
+        return counts
 
     def below_min_ready(self, before: Rows, now: Rows, allowed: Sequence[str], count_unchecked: bool) -> dict[str, str]:
         """Return a message by pool for each pool that had a server up before and has fewer than min_ready up now,
@@ -122,6 +160,11 @@ class Configuration:
             if server.ready:
                 ready[pool].add(label)
         return ready
+
+
+def _server_words(section: Section) -> list[tuple[str, ...]]:
+    """Return the words of each server line of a section."""
+    return [line.words for line in section.values("server") if len(line.words) > 2]
 
 
 def required_up(ready: int, min_ready: float, available: int) -> int:

@@ -7,36 +7,38 @@ import functools
 import re
 from typing import Iterator, Sequence
 
-from .phrases import ANYWHERE, KINDS, KNOWN, LETTERS, SMUGGLED, option_phrases, read_line, verdict_of
-from .syntax import Section
-from .verdicts import ALWAYS, NEVER, Part, harshest, marked, mildest
+from .by_keyword import keyword_verdict, line_parts, option_parts, siblings
+from .phrases import ANYWHERE, KINDS, KNOWN, LETTERS, SMUGGLED, read_line, verdict_of
+from .syntax import SPECIAL, Section
+from .values import quote_parts, value_parts
+from .verdicts import NEVER, Part, harshest, marked, mildest
 
 LABELS = {"fetch": "acl keyword", "conv": "converter", "address": "an address that begins with", "section": "section"}
 NAMED = ("listen", "frontend", "backend", "userlist", "server", "acl")
 NAME = re.compile(r"[A-Za-z0-9_.:-]+")
-QUOTES = re.compile(r"""\\.|#.*|"(?:\\.|[^"\\])*"|'[^']*'|["']""")
-INTERVALS = ("inter", "fastinter", "downinter", "agent-inter")
 MAX_BYTES = 2047  # of a line in 1.4 and 1.5
 MAX_WORDS = 64
+# The kinds of keywords of phrases that are in every section.
+KEYWORD_KINDS = {"fetch": "acl", "conv": "converter", "acl": "acl-flag", "address": "address prefix", "smuggled": ""}
 
 
 @functools.lru_cache(maxsize=1 << 16)
-def directive_parts(letter: str, words: tuple[str, ...]) -> tuple[Part, ...]:
-    """Return the parts of a line in the section of this letter."""
-    phrases, unknown = read_line(letter, words)
-    parts = [_part(letter, phrase) for phrase in phrases] or [_unknown_line(letter, words)]
-    if phrases and unknown:
-        parts.append(_unknown_words(phrases[0], unknown))
-    return (*parts, *_notes(letter, words, phrases), *_times_without_unit(words))
+def directive_parts(kind: str, words: tuple[str, ...]) -> tuple[Part, ...]:
+    """Return the parts of a line in a section of this kind."""
+    letter = LETTERS.get(kind, "")
+    phrases, others, unknown = read_line(letter, words) if letter else ([], [], ())
+    parts = [_part(kind, words, phrase) for phrase in (*phrases, *others)]
+    if not phrases:
+        parts = [*_line_by_keyword(kind, words), *parts]
+    elif unknown:
+        parts += _unknown_words(phrases[0], unknown)
+    return (*parts, *_notes(letter, words, [*phrases, *others]), *value_parts(words))
 
 
 def head_parts(section: Section) -> Iterator[Part]:
     """Yield the parts of the line that opens a section."""
-    words, letter = section.head.words, LETTERS.get(section.kind, "")
-    yield _part("s", f"section {section.kind}")
-    if not letter and section.lines:
-        label = f"lines of a '{section.kind}' section were not measured, so {len(section.lines)} lines are not checked"
-        yield Part(label, "", kind="unknown")
+    words = section.head.words
+    yield Part(f"section '{section.kind}'", KNOWN[f"section {section.kind}"]["s"])
     if words[2:3] == ("from",) and section.kind in ("backend", "defaults"):
         yield Part("releases before 1.6 ignore 'from'", marked("w", end="1.6"), kind="note")
         yield Part("'from'", marked("x", "1.6", "2.4"))
@@ -46,44 +48,53 @@ def head_parts(section: Section) -> Iterator[Part]:
         yield Part("an address on the line that opens a section", marked("x", "1.6"))
 
 
-def _part(letter: str, phrase: str) -> Part:
-    """Return the part of a phrase by its verdict in this section, or else in other sections."""
+def _part(kind: str, words: tuple[str, ...], phrase: str) -> Part:
+    """Return the part of a phrase by its verdict in this section, or else by its keyword, or else in other sections."""
+    letter = LETTERS[kind]
     verdict, label = verdict_of(letter, phrase), _label(phrase)
     elsewhere = KNOWN.get(phrase) or KNOWN.get(f"{phrase} if") or {}
     best = mildest(elsewhere.values())
     if verdict is not None:
         depends_on_section = letter in KINDS and not phrase.startswith(ANYWHERE) and best != verdict
         return Part(f"{label} in a {KINDS[letter]} section" if depends_on_section else label, verdict, phrase)
+    family, _, word = phrase.partition(" ")
+    if phrase.startswith(ANYWHERE):
+        verdict = keyword_verdict(KEYWORD_KINDS[family], word)
+    elif elsewhere:
+        parts, missing = line_parts(kind, words)
+        verdict = None if missing else harshest(part.verdict for part in parts)
+    if verdict is not None:
+        return Part(f"{label}, by its keyword", verdict, phrase)
     if elsewhere:
         kinds = " and ".join(KINDS[other] for other in elsewhere)
         return Part(f"{label} was not measured here; in {kinds} sections it is", best, phrase, "unknown")
     return Part(f"{label} was not measured", "", phrase, "unknown")
 
 
-def _unknown_words(head: str, words: tuple[str, ...]) -> Part:
-    """Return the part of the words of a line that its keyword was not measured with. Options of default-server are
-    judged as options of server."""
-    if head == "stats socket *" and words == ("expose-fd", "listeners"):
-        return Part(_quoted(words), marked("x", end="1.8"))  # not measured; dated by HAProxy's changelog
-    phrases, rest = option_phrases("server", words) if head == "default-server" else ([], words)
-    if phrases and not rest:
-        label = f"{_quoted(words)} of 'default-server' was not measured; on a 'server' line it is"
-        return Part(label, harshest(verdict_of("b", phrase) or ALWAYS for phrase in phrases), kind="unknown")
-    return Part(f"{_quoted(words)} after {_label(head)} was not measured", "", kind="unknown")
+def _unknown_words(head: str, words: tuple[str, ...]) -> list[Part]:
+    """Return the parts of the words of a line that its keyword was not measured with, by their keywords."""
+    replies = re.match("http-(after-)?(request|response) (deny|tarpit|return)", head)
+    kind, unknown = "http reply" if replies else head, words
+    parts: list[Part] = []
+    while kind and not parts:  # "server * A", "server *", "server"
+        parts, unknown = option_parts(kind, words)
+        kind = kind.rpartition(" ")[0]
+    if unknown:
+        parts.append(Part(f"{_quoted(unknown)} after {_label(head)} was not measured", "", kind="unknown"))
+    return parts
 
 
-def _unknown_line(letter: str, words: tuple[str, ...]) -> Part:
-    """Return the part of a line that was not measured, with the verdict on the most similar one."""
-    label = f"{_quoted(words[:3])} was not measured"
+def _line_by_keyword(kind: str, words: tuple[str, ...]) -> list[Part]:
+    """Return the parts of a line that was not measured, by its keywords."""
     if words[0] in ("no", "default") and len(words) > 1:
-        verdict = harshest(part.verdict for part in directive_parts(letter, words[1:]) if part.verdict)
-        return Part(f"{label}; without '{words[0]}' it is", verdict, kind="unknown")
-    same_keyword = [phrase for phrase in KNOWN if phrase.split(" ")[0] == words[0]]
-    verdicts = {_label(phrase): verdict_of(letter, phrase) for phrase in same_keyword}
-    labels = [known for known, verdict in verdicts.items() if verdict]
-    for similar in difflib.get_close_matches(_quoted(words[:3]), labels, n=1, cutoff=0.0):
-        return Part(f"{label}; the most similar line, {similar}, is", verdicts[similar] or "", kind="unknown")
-    return Part(f"{label}, and no similar line was", "", kind="unknown")
+        return [part._replace(label=f"behind '{words[0]}', {part.label}") for part in directive_parts(kind, words[1:])]
+    parts, unknown = line_parts(kind, words)
+    if unknown:
+        known = [" ".join((*unknown[:-1], word)) for word in siblings(kind, unknown)]
+        similar = difflib.get_close_matches(" ".join(unknown), known, n=1)
+        hint = f"; the most similar keyword is '{similar[0]}'" if similar else ""
+        parts.append(Part(f"{_quoted(unknown)} was not measured and is no keyword{hint}", "", kind="unknown"))
+    return parts
 
 
 def _quoted(words: Sequence[str]) -> str:
@@ -113,26 +124,16 @@ def _notes(letter: str, words: tuple[str, ...], phrases: list[str]) -> Iterator[
         yield Part("1.4 reads '-m' as a pattern and ignores converters", marked("w", end="1.5"), kind="note")
 
 
-def _times_without_unit(words: tuple[str, ...]) -> Iterator[Part]:
-    """Yield a part for each time below 100 without a unit, which may be meant as seconds: measured with 3.0 and 3.2,
-    dated by HAProxy's changelog."""
-    if words[0] in ("timeout", "server", "default-server"):
-        for name, value in zip(words[1:], words[2:]):
-            if (words[0] == "timeout" or name in INTERVALS) and re.fullmatch("[1-9][0-9]?", value):
-                yield Part(f"a time below 100 without a unit, '{name} {value}'", marked("w", "3.1"))
-
-
 def limit_parts(raw: str, words: tuple[str, ...]) -> Iterator[Part]:
     """Yield a part for each general rule that a line breaks: its length, its words, the name it defines, its quotes."""
-    if len(raw.encode()) > MAX_BYTES:
+    if len(raw.encode(errors="surrogateescape")) > MAX_BYTES:
         yield Part(f"a line of more than {MAX_BYTES} bytes", marked("x", end="1.6"))
     if len(words) > MAX_WORDS:
         yield Part(f"a line of more than {MAX_WORDS} words", NEVER)
     if words[0] in NAMED and not NAME.fullmatch(words[1] if len(words) > 1 else ""):
         yield Part(f"'{words[0]}' with a name that is not of letters, digits and _ . : -", NEVER)
-    if "'" in raw or '"' in raw:
-        quotes = [match.group() for match in QUOTES.finditer(raw) if match.group()[0] in "\"'"]
-        if quotes:
-            yield Part("releases before 1.6 read quotes as plain characters", marked("w", end="1.6"), kind="note")
-        if any(len(quote) == 1 for quote in quotes):
-            yield Part("a quote that is not closed", marked("x", "1.6"))
+    if "" in words:
+        label = "an empty argument, after which releases before 3.3 ignore the line,"
+        yield Part(label, harshest([marked("w", "3.2"), marked("x", "3.3")]))
+    if SPECIAL.search(raw):
+        yield from quote_parts(raw)

@@ -10,6 +10,7 @@ import itertools
 import re
 from typing import Sequence
 
+from .by_keyword import takes_argument
 from .table import TABLE
 from .verdicts import RELEASES, mildest
 
@@ -65,11 +66,13 @@ def verdict_of(letter: str, phrase: str) -> str | None:
     return mildest(sides) if letter == "l" and sides else None
 
 
-def read_line(letter: str, words: tuple[str, ...]) -> tuple[list[str], tuple[str, ...]]:
-    """Return the phrases of a line, its keyword's first, and the words that belong to none of them."""
+def read_line(letter: str, words: tuple[str, ...]) -> tuple[list[str], list[str], tuple[str, ...]]:
+    """Return the phrases of a line's keyword and options (none if it was not measured), those of its addresses,
+    expressions and condition, and the words that belong to none of them."""
     if words[0] == "acl":
-        return ["acl", *expression_phrases(words[2:])], ()
+        return ["acl"], expression_phrases(words[2:]), ()
     stem, condition = split_condition(words)
+    others = [*address_phrases(stem), *format_phrases(stem), *condition_phrases(condition)]
     readings = []
     for tokens in HEADS.get(words[0], ()):
         size = _match_length(tokens, stem)
@@ -84,9 +87,9 @@ def read_line(letter: str, words: tuple[str, ...]) -> tuple[list[str], tuple[str
             rank = (len(unknown), verdict_of(letter, head) is None, placeholders, -size)
             readings.append((rank, [head, *options], unknown))
     if not readings:
-        return [], ()
+        return [], others, ()
     _, phrases, unknown = min(readings)
-    return [*phrases, *address_phrases(stem), *format_phrases(stem), *condition_phrases(condition)], unknown
+    return phrases, others, unknown
 
 
 def _match_length(tokens: tuple[str, ...], words: tuple[str, ...]) -> int:
@@ -110,7 +113,9 @@ def _family(tokens: tuple[str, ...]) -> str:
 
 def option_phrases(family: str, words: tuple[str, ...]) -> tuple[list[str], tuple[str, ...]]:
     """Return the option phrases of the words after a keyword, and the words that are unknown."""
-    phrases, unknown, at = [], [], 0
+    phrases: list[str] = []
+    unknown: list[str] = []
+    at = 0
     while at < len(words):
         matching = [
             option for option in OPTIONS.get(family, {}).get(words[at], ()) if _match_length(option, words[at:])
@@ -120,8 +125,9 @@ def option_phrases(family: str, words: tuple[str, ...]) -> tuple[list[str], tupl
             phrases.append(f"{family} +{' '.join(longest)}")
             at += len(longest)
         else:
-            unknown.append(words[at])
-            at += 1
+            size = 2 if takes_argument(family, words[at]) else 1
+            unknown += words[at : at + size]
+            at += size
     return phrases, tuple(unknown)
 
 
@@ -164,8 +170,8 @@ def address_phrases(words: Sequence[str]) -> list[str]:
         addresses = ",".join(words[at : at + 1]).split(",")
     elif words[0] in ("dispatch", "log", "source", "stats"):
         addresses = [word for word in words if word.startswith("[")]
-    kinds = [re.match(r"\[|/|[a-z0-9+]+@", address) for address in addresses]
-    return list(dict.fromkeys(f"address {kind.group()}" for kind in kinds if kind))
+    kinds = [kind for address in addresses for kind in re.findall(r"^(\[|/|[a-z0-9]+[+@])([a-z0-9]+@)?", address)]
+    return list(dict.fromkeys(f"address {word}" for kind in kinds for word in kind if word))
 
 
 def format_phrases(words: Sequence[str]) -> list[str]:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import operator
 import re
 from typing import Iterator, NamedTuple, Sequence
 
 SECTIONS = {
     *("global", "defaults", "listen", "frontend", "backend", "userlist", "peers", "mailers", "resolvers", "program"),
     *("cache", "ring", "http-errors", "log-forward", "fcgi-app", "crt-store", "traces", "acme", "log-profile"),
+    *("namespace_list", "healthcheck"),
 }
 SPECIAL = re.compile(r"[\\\"'#]")
 PLAIN_WORD = re.compile(r"[^ \t\r]+")
 # Takes the place of the generation when a text is hashed.
 PLACEHOLDER = "@generation@"
+ADDRESS = re.compile(r"(dgram\+|quic\+|stream\+)?(?:(ipv|mptcp|tcp|udp|quic)([46]?)@)?([^@/]*):([0-9]+)(?:-([0-9]+))?")
+ODD = int("10" * 2048, 2)  # the bits of odd numbers
 ESCAPES = {"t": "\t", "n": "\n", "r": "\r"}
 
 
@@ -153,40 +158,97 @@ def stats_socket(sections: Sequence[Section]) -> str:
 
 
 def binds(sections: Sequence[Section]) -> list[Bind]:
-    """Return every TCP address that the configuration listens on, in order."""
-    return list(_binds(sections))
-
-
-def _binds(sections: Sequence[Section]) -> Iterator[Bind]:
-    for section in sections:
-        if section.kind not in ("listen", "frontend"):
-            continue
-        addresses = [(word, section.head.number) for word in section.head.words[2:3]]
-        addresses += [(line.words[1], line.number) for line in section.values("bind") if len(line.words) > 1]
-        for words, number in addresses:
-            for address in words.split(","):
-                for host, port in _ports(address):
-                    yield Bind(host, port, section.name, number)
-
-
-def _ports(address: str) -> Iterator[tuple[str, int]]:
-    host, _, ports = re.sub(r"^ipv[46]@", "", address).rpartition(":")
-    match = re.fullmatch(r"([0-9]+)(?:-([0-9]+))?", ports)
-    if match and "/" not in address:
-        host = host.strip("[]")
-        first, last = int(match.group(1)), int(match.group(2) or match.group(1))
-        for port in range(first, last + 1):
-            yield ("" if host in ("*", "0.0.0.0", "::") else host), port  # noqa: S104  read, not bound
+    """Return every TCP address that the configuration listens on, in order, without those of disabled proxies."""
+    return [
+        Bind(ports.address, port, ports.proxy, ports.line)
+        for ports in _port_ranges(sections)
+        if "tcp" in ports.socket
+        for port in range(ports.first, ports.last + 1)
+    ]
 
 
 def duplicate_binds(sections: Sequence[Section]) -> list[tuple[Bind, Bind]]:
-    """Return the pairs of binds with the same address, which HAProxy accepts without a warning."""
+    """Return the pairs of binds of one address, which HAProxy accepts without a warning: the kernel spreads the
+    connections over both. Of a wildcard and an address, it takes the more specific (measured with SO_REUSEPORT)."""
+    by_socket: dict[tuple[str, ...], list[PortRange]] = {}
+    for ports in _port_ranges(sections):
+        by_socket.setdefault(ports.socket, []).append(ports)
     pairs: list[tuple[Bind, Bind]] = []
-    seen: dict[int, list[Bind]] = {}
-    for bind in binds(sections):
-        for earlier in seen.setdefault(bind.port, []):
-            if bind.address == earlier.address or "" in (bind.address, earlier.address):
-                pairs.append((earlier, bind))
-                break
-        seen[bind.port].append(bind)
-    return pairs
+    for ranges in by_socket.values():
+        open_ranges: list[PortRange] = []
+        for ports in sorted(ranges, key=lambda ports: (ports.first, ports.line)):
+            open_ranges = [other for other in open_ranges if other.last >= ports.first]
+            other = next((other for other in open_ranges if other.shares_a_process(ports)), None)
+            if other:
+                ends = sorted((other, ports), key=lambda end: end.line)
+                first, second = (Bind(end.address, ports.first, end.proxy, end.line) for end in ends)
+                pairs.append((first, second))
+            if other and ports.last > other.last:
+                open_ranges.remove(other)
+            if not other or ports.last > other.last:
+                open_ranges.append(ports)
+    return sorted(pairs, key=lambda pair: pair[1].line)
+
+
+class PortRange(NamedTuple):
+    """The ports of one address of a bind line. Binds with another `socket` (transport, address, interface, namespace)
+    or in other processes or threads do not meet. processes: masks of processes (or thread groups) and of threads."""
+
+    socket: tuple[str, ...]
+    address: str
+    first: int
+    last: int
+    proxy: str
+    line: int
+    processes: tuple[tuple[int, int], ...]
+
+    def shares_a_process(self, other: PortRange) -> bool:
+        return any(a & c and b & d for a, b in self.processes for c, d in other.processes)
+
+
+def _port_ranges(sections: Sequence[Section]) -> Iterator[PortRange]:
+    defaults: dict[str, tuple[Line, ...]] = {}
+    for section in sections:
+        words = section.head.words
+        if section.kind == "defaults":
+            defaults[""] = defaults[section.name] = section.lines
+        elif section.kind in ("listen", "frontend"):
+            lines = (*defaults.get(words[3] if words[2:3] == ("from",) and words[3:] else "", ()), *section.lines)
+            state = [line.words[0] for line in lines if line.words[0] in ("enabled", "disabled")]
+            if state[-1:] != ["disabled"]:
+                of_proxy = [line.words[1:] for line in lines if line.words[0] == "bind-process"] or [("all",)]
+                head = [Line(section.head.number, ("bind", *words[2:3]))]
+                mask = functools.reduce(operator.or_, map(_mask, of_proxy[-1]), 0)
+                for line in [*head, *section.values("bind")]:
+                    yield from _line_ranges(section.name, line, mask)
+
+
+def _line_ranges(proxy: str, line: Line, of_proxy: int) -> Iterator[PortRange]:
+    """Yield the ranges of a bind line of a proxy with this mask of processes."""
+    options = dict(zip(line.words[2:], line.words[3:]))
+    sets = [word.rpartition("/") for word in options.get("thread", options.get("process", "")).split(",")]
+    if "thread" in options:
+        processes = tuple((_mask(group), _mask(threads)) for group, _, threads in sets)
+    else:
+        processes = tuple(
+            (_mask(group or number) & of_proxy, _mask(number if group else "")) for group, _, number in sets
+        )
+    for address in ",".join(line.words[1:2]).split(","):
+        match = ADDRESS.fullmatch(address)
+        if match:
+            kind, family, version, host, first, last = match.groups()
+            host = host.strip("[]")
+            wildcard = host in ("", "*", "0.0.0.0", "::")  # noqa: S104  read, not bound
+            transport = "udp" if kind in ("dgram+", "quic+") or family in ("udp", "quic") else "tcp"
+            place = ("::" if version == "6" or host == "::" else "*") if wildcard else host
+            where = (transport, place, options.get("interface", ""), options.get("namespace", ""))
+            address = "" if wildcard else host
+            yield PortRange(where, address, int(first), int(last or first), proxy, line.number, processes)
+
+
+def _mask(word: str) -> int:
+    """Return the bits of a set of processes or threads: "3", "1-4", "odd", "even"; all for anything else."""
+    match = re.fullmatch("([0-9]{1,4})(?:-([0-9]{1,4}))?", word)
+    if match:
+        return (2 << int(match.group(2) or match.group(1))) - (1 << int(match.group(1)))
+    return {"odd": ODD, "even": ODD << 1}.get(word, -1)

@@ -95,6 +95,7 @@ x1. bd:default-server +error-limit #;default-server +on-error mark-down;option h
 x2. bdf:no option http-no-delay;option forwardfor +if-none;option http-no-delay
 x2. g:log-send-hostname;log-send-hostname *;log-tag *
 x3. bdf:no log;option http-keep-alive;option independent-streams
+x4. s:section mailers;section namespace_list;section resolvers
 x10w b:http-check send;http-check send +meth *;http-check send +uri *
 x bdf:no option forwardfor;no option httplog;option allredisp
 . gu:group *;user *
@@ -114,7 +115,7 @@ x2.1w f:fetch be_id;fetch srv_id
 x3. g:tune.http.maxhdr #;unix-bind mode #
 x4. b:http-reuse safe;server +tcp-ut #
 x4. df:log-tag *;option http-ignore-probes
-x4. s:section mailers;section resolvers
+x4. f:declare capture request len #;http-request deny deny_status #
 x6. g:hard-stop-after #;nbthread #
 x7. b:server +no-check;server +pool-max-conn #
 x8. b:retry-on all-retryable-errors;server +proto *
@@ -171,13 +172,13 @@ x3.1w3.8x g:stats bind-process #
 x3w b:timeout client-fin #
 x3w17x f:option prefer-last-server
 x4. bdf:option http-buffer-request
-x4. f:declare capture request len #
 x4. g:server-state-base *
 x4w b:email-alert from *
 x4w bd:load-server-state-from-file global
 x4w16x b:option http-ignore-probes
 x5. b:server +init-addr *
 x5. f:address [
+x6. f:http-request tarpit deny_status #
 x6. s:section cache
 x6.15w g:master-worker
 x7. bd:balance random
@@ -187,6 +188,7 @@ x8. bd:balance random()
 x8.11w2x s:section program
 x8.5x bf:option http-use-htx
 x9. s:section fcgi-app
+x10. f:http-response deny deny_status #
 x10. g:zero-warning
 x11. s:section log-forward
 x12. b:server-state-file-name
@@ -199,4 +201,5 @@ x18. f:guid *
 x18. s:section crt-store
 x19. b:server +init-state *
 x20. s:section acme
+x22. s:section healthcheck
 """

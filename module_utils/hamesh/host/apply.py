@@ -26,8 +26,8 @@ from .observe import PROPERTIES, RUNNING, KeptGeneration, Observed, Request, Tar
 from .plan import Plan, plan
 from .programs import Finished
 from .reload import SF, SF_WARNING, end_processes, old_processes, reload_method, restart_reason
-from .stats_socket import ANSWER_TIMEOUT, StatsSocketError, show_info, show_stat
-from .verify import problems
+from .stats_socket import StatsSocketError, left, show_info, show_stat
+from .verify import denied_listeners, problems
 
 POLL = 0.05  # seconds between two attempts to verify a process that is starting
 SETTLE = 8.0  # seconds for health checks to bring the pools up: four of the usual interval
@@ -79,7 +79,7 @@ def apply_configuration(request: Request) -> Outcome:
             observed = observe(request, target)
             planned = plan(observed, request)
             if planned.changes:
-                observed = observe_states(observed)
+                observed = observe_states(observed, request)
                 planned = plan(observed, request)
             _report(outcome, observed, planned, request)
             if planned.refusal:
@@ -89,7 +89,9 @@ def apply_configuration(request: Request) -> Outcome:
             _report_processes(outcome, target, observed, planned, request)
     except LockHeld as error:
         raise ApplyError(str(error), outcome) from None
-    except OSError as error:
+    except ApplyError:
+        raise
+    except Exception as error:
         raise ApplyError(f"{explain(error)}. Fix this and run it again.", outcome) from error
     finally:
         outcome.seconds = round(time.monotonic() - started, 3)
@@ -127,8 +129,8 @@ def _report_processes(outcome: Outcome, target: Target, observed: Observed, plan
     assert planned.wanted is not None  # noqa: S101  a plan without a refusal has one
     current = observed.pid
     with contextlib.suppress(StatsSocketError):  # verified before; in check mode it may not answer
-        current = int(show_info(planned.wanted.socket, ANSWER_TIMEOUT).get("Pid", current))
-        outcome.pools = status.pools(show_stat(planned.wanted.socket, ANSWER_TIMEOUT))
+        current = int(show_info(planned.wanted.socket, request.answer_timeout).get("Pid", current))
+        outcome.pools = status.pools(show_stat(planned.wanted.socket, request.answer_timeout, planned.wanted.lines))
     olds = old_processes(target.unit, current)
     overdue = [old for old in olds if old.seconds > request.hard_stop_after]
     outcome.changed = outcome.changed or bool(overdue)
@@ -171,7 +173,7 @@ class Change:
                 installation.activate(installation.wanted)
             if self.planned.swap:
                 self._swap()
-        except OSError as error:
+        except Exception as error:
             installation.revert()
             message = f"{explain(error)}; file and process are unchanged. Fix this and run it again"
             raise _error(self.outcome, message) from error
@@ -189,7 +191,9 @@ class Change:
         """Record that a change is under way, and what operators set in the process that it replaces."""
         observed, unfinished = self.observed, self.observed.unfinished
         if unfinished and unfinished.pid != observed.pid and observed.running:
-            runtime_state.restore(unfinished.states, observed.running)  # so that a second kill cannot lose them
+            runtime_state.restore(
+                unfinished.states, observed.running, self.request.answer_timeout
+            )  # so that a second kill cannot lose them
         self.target.journal.save(self.states, observed.pid)
 
     def _swap(self) -> None:
@@ -211,7 +215,13 @@ class Change:
 
     def _act_and_verify(self, verb: str, text: Configuration, rolling_back: bool = False) -> tuple[Finished, list[str]]:
         """Start, reload or restart, and verify that the process runs a configuration. When rolling back, neither a new
-        process nor ready pools are required. Returns what systemctl printed, and the failures."""
+        process nor ready pools are required. Returns what systemctl printed, and the failures; any exception is one."""
+        try:
+            return self._act(verb, text, rolling_back)
+        except Exception as error:
+            return Finished(-1, ""), [explain(error)]
+
+    def _act(self, verb: str, text: Configuration, rolling_back: bool) -> tuple[Finished, list[str]]:
         target, outcome, observed = self.target, self.outcome, self.observed
         unit = target.unit.properties(*PROPERTIES)  # a new program may have a new unit
         running = unit.get("ActiveState") in RUNNING
@@ -228,26 +238,33 @@ class Change:
             outcome.warnings.append(SF_WARNING)
         deadline = time.monotonic() + self.request.timeout
         finished = target.unit.act(verb)
-        if finished.code:
-            return finished, [f"systemctl {verb} {self.request.unit} failed"]
+        failed = f"systemctl {verb} {self.request.unit} failed" if finished.code else ""
         old_pid = 0 if rolling_back else observed.pid
-        failures = _wait(lambda: problems(text, old_pid, target.installation.problem), deadline)
-        if failures or rolling_back:
-            return finished, failures
+        # Where systemctl fails, or waits too long, the process may serve nevertheless: it is asked once.
+        until = time.monotonic() if failed else deadline
+        question, is_wanted = self.request.answer_timeout, target.installation.problem
+        failures = _wait(lambda: problems(text, old_pid, is_wanted, min(question, max(1.0, left(until)))), until)
+        if failures:
+            return finished, [failed, *failures] if failed else failures
+        if failed:
+            said = (finished.output.strip().splitlines() or ["no output"])[-1]
+            outcome.warnings.append(f"{failed} ({said}), but the process runs generation {text.generation}")
+        if rolling_back:
+            return finished, []
         # At once, because until then the process sends requests to servers that an operator has drained.
-        runtime_state.restore(self.states, text)
+        runtime_state.restore(self.states, text, self.request.answer_timeout)
         return finished, self._wait_for_pools(text, deadline)
 
     def _wait_for_pools(self, text: Configuration, deadline: float) -> list[str]:
         """Wait for SETTLE seconds until the pools have enough servers up; until the deadline for servers that no health
-        check has tested yet. Returns the pools that have too few. Pools that have no server up, and had none before,
-        are warnings."""
+        check has tested yet. Returns the pools that have too few, or else the listeners that deny every request. Pools
+        that have no server up, and had none before, are warnings."""
         before, allowed = self.observed.rows, self.request.allow_shrink
         settled = min(deadline, time.monotonic() + SETTLE)
         known = {row["pxname"] for row in before}
         while True:
             try:
-                rows = show_stat(text.socket, ANSWER_TIMEOUT)
+                rows = show_stat(text.socket, self.request.answer_timeout, text.lines)
             except StatsSocketError as error:
                 if time.monotonic() < settled:
                     time.sleep(POLL)
@@ -266,12 +283,18 @@ class Change:
                 f"pool {pool} {'has' if pool in known else 'is new here and has'} no server up: "
                 "its requests fail until a health check passes"
             )
-        return list(weak.values())
+        return list(weak.values()) or denied_listeners(text, rows, self.request.answer_timeout)
 
     def _finish(self, text: Configuration) -> str:
-        """Restore server states, keep a copy of the file, and clear the record. Returns why the states could not be
-        restored, "" if they were: then the next run tries again."""
-        failures = runtime_state.restore(self.states, text)
+        """Restore server states, keep a copy of the file, and clear the record. Returns what of this failed, "" where
+        nothing did; the next run tries again."""
+        try:
+            return self._restore_states_and_keep(text)
+        except Exception as error:
+            return f"{explain(error)}. Fix this and run it again"
+
+    def _restore_states_and_keep(self, text: Configuration) -> str:
+        failures = runtime_state.restore(self.states, text, self.request.answer_timeout)
         if failures:
             return (
                 f"weights and states set at run time could not be restored: {'; '.join(failures)}. "
@@ -301,7 +324,7 @@ class Change:
         try:
             installation.revert()
             old = self._restore_file()
-        except OSError as error:
+        except Exception as error:
             return _error(self.outcome, f"{failed}. The roll-back failed: {explain(error)}. Fix this and run it again")
         if old is None:
             unit.act("stop")
@@ -345,9 +368,10 @@ class Change:
 
     def _still_serves(self, old: Configuration) -> bool:
         """Tell whether the process from before the change still runs, verified."""
-        with contextlib.suppress(StatsSocketError):
-            pid = show_info(old.socket, ANSWER_TIMEOUT).get("Pid")
-            return pid == str(self.observed.pid) and not problems(old)
+        with contextlib.suppress(Exception):
+            timeout = self.request.answer_timeout
+            pid = show_info(old.socket, timeout).get("Pid")
+            return pid == str(self.observed.pid) and not problems(old, timeout=timeout)
         return False
 
     def _passes_check(self, old: Configuration) -> bool:

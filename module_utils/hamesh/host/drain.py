@@ -4,7 +4,8 @@ Uses only commands that 1.4 has on its stats socket. Maintenance: set the weight
 ended, disable the server. Ready: HAProxy counts an enabled server as up until a check fails ("UP 1/3"), so its weight
 stays zero until a check has passed (measured on 2.2, 2.6 and 3.0).
 
-Observe, plan, act: a request is refused before anything is changed.
+Observe, plan, act: `observe` reads the file and the process, `plan` decides what each server must become, or why
+nothing is done, and Change does it and verifies it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import math
 import re
 import time
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, NamedTuple, Sequence
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Sequence
 
 from ..haproxy.configuration import MIN_READY, Configuration, ServerLine
 from ..haproxy.status import is_up
@@ -90,7 +91,64 @@ class Goal(NamedTuple):
     weight: int
 
 
-def plan(server: Server, state: str | None, weight: str | None) -> Goal:
+@dataclass(frozen=True)
+class Observed:
+    """A sidecar before a change: its file, all servers of its process, and those that the request is about."""
+
+    configuration: Configuration
+    servers: Sequence[Facts]
+    chosen: Sequence[Server]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What each server must become, by "POOL/SERVER", and how. With a `refusal`, nothing is done."""
+
+    goals: Mapping[str, Goal]
+    refusal: str = ""
+    disable: tuple[Server, ...] = ()  # put in maintenance
+    enable: tuple[Server, ...] = ()  # end maintenance or DRAIN
+    returning: tuple[Server, ...] = ()  # will take requests again, after a check has passed
+    before: tuple[Facts, ...] = ()
+    after: tuple[Facts, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> bool:
+        return not self.refusal and self.before != self.after
+
+
+def plan(observed: Observed, request: Request) -> Plan:
+    """Return what makes the observed servers as requested."""
+    servers = observed.chosen
+    goals = {server.name: goal(server, request.state, request.weight) for server in servers}
+    messages = unknown(request, observed.servers)
+    messages += shortages(observed.servers, goals, observed.configuration.min_ready, request.allow_shrink)
+    after = tuple(
+        {**server.facts, "status": goals[server.name].status, "weight": goals[server.name].weight} for server in servers
+    )
+    enable = tuple(server for server in servers if goals[server.name].status == "UP" and server.in_maintenance_or_drain)
+    return Plan(
+        goals,
+        refusal="; ".join(messages) + ". Nothing was changed" if messages else "",
+        disable=tuple(
+            server for server in servers if goals[server.name].status == "MAINT" and not server.in_maintenance
+        ),
+        enable=enable,
+        returning=tuple(
+            server for server in servers if server in enable or (not server.weight and goals[server.name].weight)
+        ),
+        before=tuple(server.facts for server in servers),
+        after=after,
+        warnings=tuple(
+            f"server {server.name} stays at weight 0, as in the file: see mesh_state and mesh_weight"
+            for server in servers
+            if request.state == "ready" and not server.initial and not goals[server.name].weight
+        ),
+    )
+
+
+def goal(server: Server, state: str | None, weight: str | None) -> Goal:
     """Return the goal of a server. `state` and `weight` as in Request, of which one is set at least."""
     asked = _absolute(weight, server.initial) if weight is not None else None
     # A server in maintenance gets no requests at any weight. A weight of zero, left by a drain, would keep it without
@@ -108,7 +166,7 @@ def plan(server: Server, state: str | None, weight: str | None) -> Goal:
 
 
 def shortages(
-    servers: Sequence[Facts], goals: dict[str, Goal], shares: dict[str, float], allowed: Sequence[str]
+    servers: Sequence[Facts], goals: Mapping[str, Goal], shares: Mapping[str, float], allowed: Sequence[str]
 ) -> list[str]:
     """Return a message for each pool that would have fewer servers up than min_ready requires, unless it is allowed.
 
@@ -178,8 +236,8 @@ def _name(facts: Facts) -> str:
 class Process:
     """The process that answers first. An answer of another process is an error."""
 
-    def __init__(self, socket: str, timeout: float) -> None:
-        self.socket, self.timeout = socket, timeout
+    def __init__(self, configuration: Configuration, timeout: float) -> None:
+        self.socket, self.lines, self.timeout = configuration.socket, configuration.lines, timeout
         self.pid = self._pid()
 
     def _pid(self) -> str:
@@ -187,7 +245,7 @@ class Process:
 
     def servers(self) -> list[Facts]:
         """Return all servers of all pools."""
-        pid, rows = self._pid(), show_stat(self.socket, self.timeout)
+        pid, rows = self._pid(), show_stat(self.socket, self.timeout, self.lines)
         if pid != self.pid:
             raise StatsSocketError(
                 f"HAProxy was reloaded or restarted during the change (pid {self.pid}, now {pid}), so states and "
@@ -221,12 +279,24 @@ def change_servers(request: Request, dry_run: bool) -> Outcome:
         raise DrainError("state=drain sets weight 0; remove weight, or state", outcome)
     try:
         with hold_lock(request.timeout):
-            Change(request, outcome).run(dry_run)
+            observed, process = observe(request)
+            planned = plan(observed, request)
+            outcome.before = outcome.after = list(planned.before)
+            if planned.refusal:
+                raise DrainError(planned.refusal, outcome)
+            outcome.diff = {"before": _lines(planned.before), "after": _lines(planned.after)}
+            outcome.warnings += planned.warnings
+            if dry_run:
+                outcome.changed, outcome.after = planned.changes, list(planned.after)
+            else:
+                Change(request, observed, planned, process, outcome).execute()
     except LockHeld as error:
         raise DrainError(str(error).rstrip("."), outcome) from None
     except StatsSocketError as error:
         raise DrainError(str(error), outcome) from None
-    except OSError as error:
+    except DrainError:
+        raise
+    except Exception as error:
         raise DrainError(f"{explain(error)}. Fix this and run it again", outcome) from error
     return outcome
 
@@ -236,45 +306,32 @@ def _is_weight(text: str) -> bool:
     return bool(match) and int(text.rstrip("%")) <= (100 if text.endswith("%") else 256)
 
 
+def observe(request: Request) -> tuple[Observed, Process]:
+    """Return the state of the sidecar, and its process. Raises StatsSocketError, OSError, or DrainError where the file
+    has no stats socket."""
+    configuration = Configuration(read_text(request.path))
+    if not configuration.socket:
+        raise DrainError(f"{request.path} has no 'stats socket /path' in its global section; add it", Outcome())
+    process = Process(configuration, request.timeout)
+    servers = process.servers()
+    chosen = [
+        process.with_weight(server)
+        for server in servers
+        if server["server"] in request.backend and (not request.pools or server["pool"] in request.pools)
+    ]
+    return Observed(configuration, servers, chosen), process
+
+
 class Change:
-    """A change of servers of this host's process."""
+    """A planned change of servers of this host's process."""
 
-    def __init__(self, request: Request, outcome: Outcome) -> None:
-        self.request = request
-        self.outcome = outcome
-        self.configuration = Configuration(read_text(request.path))
-        if not self.configuration.socket:
-            raise DrainError(f"{request.path} has no 'stats socket /path' in its global section; add it", outcome)
-        self.process = Process(self.configuration.socket, request.timeout)
-        servers = self.process.servers()
-        self.servers = [
-            self.process.with_weight(server)
-            for server in servers
-            if server["server"] in request.backend and (not request.pools or server["pool"] in request.pools)
-        ]
-        self.goals = {server.name: plan(server, request.state, request.weight) for server in self.servers}
+    def __init__(self, request: Request, observed: Observed, planned: Plan, process: Process, outcome: Outcome) -> None:
+        self.request, self.planned, self.process, self.outcome = request, planned, process, outcome
+        self.configuration, self.servers, self.goals = observed.configuration, observed.chosen, planned.goals
         self.weights = {server.name: server.weight for server in self.servers}
-        outcome.before = outcome.after = [server.facts for server in self.servers]
-        messages = unknown(request, servers)
-        messages += shortages(servers, self.goals, self.configuration.min_ready, request.allow_shrink)
-        if messages:
-            raise DrainError("; ".join(messages) + ". Nothing was changed", outcome)
 
-    def run(self, dry_run: bool) -> None:
-        planned = [
-            {**server.facts, "status": self.goals[server.name].status, "weight": self.goals[server.name].weight}
-            for server in self.servers
-        ]
-        self.outcome.diff = {"before": _lines(self.outcome.before), "after": _lines(planned)}
-        for server in self.servers:
-            if self.request.state == "ready" and not server.initial and not self.goals[server.name].weight:
-                self.outcome.warnings.append(
-                    f"server {server.name} stays at weight 0, as in the file: see mesh_state and mesh_weight"
-                )
-        if dry_run:
-            self.outcome.changed = planned != self.outcome.before
-            self.outcome.after = planned
-            return
+    def execute(self) -> None:
+        """Do what was planned, and verify it. Raises DrainError where the servers are not as requested afterwards."""
         try:
             self._act()
         except StatsSocketError as error:
@@ -285,31 +342,20 @@ class Change:
         self._verify()
 
     def _act(self) -> None:
-        goals = self.goals
-        to_disable = [
-            server for server in self.servers if goals[server.name].status == "MAINT" and not server.in_maintenance
-        ]
-        to_enable = [
-            server for server in self.servers if goals[server.name].status == "UP" and server.in_maintenance_or_drain
-        ]
-        returning = [
-            server
-            for server in self.servers
-            if server in to_enable or (not server.weight and goals[server.name].weight)
-        ]
+        goals, planned = self.goals, self.planned
         for server in self.servers:
-            if server in to_disable or server in to_enable or not goals[server.name].weight:
+            if server in planned.disable or server in planned.enable or not goals[server.name].weight:
                 self._set_weight(server, 0)
         busy = self._wait_for_sessions()
-        for server in to_disable:
+        for server in planned.disable:
             self._switch("disable", server)
             self._set_weight(server, goals[server.name].weight)
-        if to_disable and not busy:  # a session may have begun between the last reading and the command
+        if planned.disable and not busy:  # a session may have begun between the last reading and the command
             self._wait_for_sessions()
-        for server in to_enable:
+        for server in planned.enable:
             self._switch("enable", server)
         deadline = time.monotonic() + self.request.wait
-        self._wait_for_checks(returning, to_enable, deadline)
+        self._wait_for_checks(planned.returning, planned.enable, deadline)
         for server in self.servers:
             self._set_weight(server, goals[server.name].weight)
         if self.request.state == "ready":

@@ -10,12 +10,14 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 from pathlib import Path
 
-from .files import copy_access, read_text, staging_path, sync_directory, write_atomically
+from .files import MAX_FILE, copy_access, own_directory, read_text, staging_path, sync_directory, write_atomically
 
 KEPT = 5  # files of either kind, in addition to the one that runs
 RAN, FOUND = "cfg", "found"
+NAME = re.compile(r"[0-9]{5,9}-[A-Za-z0-9_.-]+\.(cfg|found)")
 
 
 class Generations:
@@ -41,7 +43,7 @@ class Generations:
         for entry in (*copies, *others[KEPT:], *self.entries(FOUND)[KEPT:]):
             entry.unlink()
         for partial in (staging_path(self.path), *self.directory.glob(staging_path(Path("*")).name)):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):  # none, or a directory
                 partial.unlink()
 
     def back_up(self, generation: str) -> None:
@@ -60,14 +62,18 @@ class Generations:
 
     def _next(self, generation: str, kind: str) -> Path:
         """Return the path of the next kept file. Creates the directory."""
-        with contextlib.suppress(FileExistsError):
-            self.directory.mkdir(mode=0o700)
-            sync_directory(self.directory.parent)
+        own_directory(self.directory)
         label = re.sub(r"[^A-Za-z0-9_.-]", "-", generation)[:64].strip(".") or "unnamed"
         return self.directory / f"{max(map(_number, self._all()), default=0) + 1:05}-{label}.{kind}"
 
     def _all(self) -> list[Path]:
-        return [entry for entry in self.directory.glob("*-*.*") if entry.name[:5].isdigit()]
+        """Return the kept files. Whatever else is there, a link or a directory among them, is left alone."""
+        return [entry for entry in self.directory.glob("*-*.*") if NAME.fullmatch(entry.name) and _is_kept_file(entry)]
+
+
+def _is_kept_file(entry: Path) -> bool:
+    found = entry.lstat()
+    return stat.S_ISREG(found.st_mode) and found.st_size <= MAX_FILE
 
 
 def _number(entry: Path) -> int:

@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Iterator
 
+from .files import own_directory
+
 RECORDS = Path("/run/hamesh")  # root's own: the lock, and records that outlive a killed run but not a reboot
 POLL = 0.1  # seconds between two attempts
 
@@ -20,8 +22,9 @@ class LockHeld(Exception):
 @contextlib.contextmanager
 def hold_lock(timeout: float) -> Iterator[None]:
     """Hold the host's lock. Raises LockHeld after `timeout` seconds. The kernel frees the lock of a killed process."""
-    RECORDS.mkdir(mode=0o700, exist_ok=True)
-    with (RECORDS / "lock").open("a+") as file:
+    path = own_directory(RECORDS) / "lock"
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+    with os.fdopen(os.open(str(path), flags, 0o600), "a+") as file:
         deadline = time.monotonic() + timeout
         while True:
             try:
@@ -31,7 +34,7 @@ def hold_lock(timeout: float) -> Iterator[None]:
                 if time.monotonic() >= deadline:
                     file.seek(0)
                     owner = file.read().strip() or "unknown process"
-                    raise LockHeld(f"Another run holds {file.name}: {owner}. Wait for it, or stop it.") from None
+                    raise LockHeld(f"Another run holds {path}: {owner}. Wait for it, or stop it.") from None
                 time.sleep(POLL)
         file.truncate(0)
         user = os.environ.get("SUDO_USER", "root")

@@ -61,6 +61,11 @@ class Request(NamedTuple):
     replaces: str | None = None
     check_mode: bool = False
 
+    @property
+    def answer_timeout(self) -> float:
+        """Return the seconds for a question to the process."""
+        return min(ANSWER_TIMEOUT, self.timeout)
+
 
 class KeptGeneration(NamedTuple):
     """A configuration and its file."""
@@ -157,7 +162,7 @@ def observe(request: Request, target: Target) -> Observed:
     content = Configuration(request.content) if request.content is not None else None
     unit = target.unit.properties(*PROPERTIES)
     known = [content, file, *(generation.configuration for generation in kept)]
-    info, rows = _query_process(known) if unit.get("ActiveState") in RUNNING else ({}, [])
+    info, rows = _query_process(known, request.answer_timeout) if unit.get("ActiveState") in RUNNING else ({}, [])
     observed = Observed(path, content, file, kept, unit, info, rows, unfinished=target.journal.load())
     wanted = content or choose(request, observed)
     observed = dataclasses.replace(
@@ -181,14 +186,14 @@ def observe(request: Request, target: Target) -> Observed:
         bind_errors=tuple(_bind_errors(wanted, target.unit, verdict.version)) if verdict else (),
         program_differs=installation.differs,
         program_problem=installation.problem(info) if observed.pid else "",
-        problems=tuple(problems(wanted)) if observed.active else (NOT_RUNNING,),
+        problems=tuple(problems(wanted, timeout=request.answer_timeout)) if observed.active else (NOT_RUNNING,),
         old=tuple(old_processes(target.unit, observed.pid)) if observed.active else (),
         restart_reason=restart_reason(unit) if observed.active else "",
         reload_method=reload_method(unit, info.get("Version", ""), observed.running, installation.version),
     )
 
 
-def observe_states(observed: Observed) -> Observed:
+def observe_states(observed: Observed, request: Request) -> Observed:
     """Return the same with the states that operators set in the running process. Call it only where a change is due,
     since it takes a command for each server."""
     running = observed.running
@@ -197,7 +202,7 @@ def observe_states(observed: Observed) -> Observed:
     if running is None:
         return dataclasses.replace(observed, states={}, states_failure="this host has no copy of what the process runs")
     try:
-        return dataclasses.replace(observed, states=runtime_state.read(running))
+        return dataclasses.replace(observed, states=runtime_state.read(running, request.answer_timeout))
     except StatsSocketError as error:
         return dataclasses.replace(observed, states={}, states_failure=str(error))
 
@@ -213,15 +218,16 @@ def choose(request: Request, observed: Observed) -> Configuration | None:
     return None
 
 
-def _query_process(configurations: Sequence[Configuration | None]) -> tuple[dict[str, str], Rows]:
+def _query_process(configurations: Sequence[Configuration | None], timeout: float) -> tuple[dict[str, str], Rows]:
     """Return `show info` and `show stat` from the first socket of these configurations that answers."""
     sockets = (configuration.socket for configuration in configurations if configuration)
+    lines = max((configuration.lines for configuration in configurations if configuration), default=0)
     for path in dict.fromkeys(filter(None, sockets)):
         with contextlib.suppress(StatsSocketError):
-            info = show_info(path, ANSWER_TIMEOUT)
+            info = show_info(path, timeout)
             rows: Rows = []
             with contextlib.suppress(StatsSocketError):
-                rows = show_stat(path, ANSWER_TIMEOUT)
+                rows = show_stat(path, timeout, lines)
             return info, rows
     return {}, []
 

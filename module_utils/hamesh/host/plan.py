@@ -118,6 +118,13 @@ def _warnings(observed: Observed, request: Request) -> list[str]:
     assert wanted is not None  # noqa: S101  plan() has refused that
     if observed.verdict is None:
         warnings.append(_not_installed(observed))
+    old = observed.running or observed.file
+    sessions = {row["pxname"]: row["scur"] for row in observed.rows if row["svname"] == "FRONTEND"}
+    warnings += [
+        f"the listener of {proxy} at {address} ends, with {sessions.get(proxy) or 0} sessions: what still calls it "
+        "gets 'connection refused'"
+        for proxy, address in (wanted.ending_listeners(old) if old else ())
+    ]
     on_disk = request.content is None and request.generation is None
     if on_disk and observed.kept and not _is_kept(observed, wanted):
         warnings.append(

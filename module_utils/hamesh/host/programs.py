@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import signal
 import subprocess
+import time
 from typing import NamedTuple, Sequence
+
+TIMED_OUT = "timed out after {timeout:g} s"
+MAX_OUTPUT = 4 * 1024 * 1024  # bytes
+# Characters that move the cursor or the text around them, and bytes that are no UTF-8 (surrogates). Tabs and ends of
+# lines are none of them.
+CONTROL = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff]")
 
 
 class Finished(NamedTuple):
-    """A finished program: exit code (-1: it could not be started, or timed out) and all its output."""
+    """A finished program: exit code (-1: it could not be started, was too slow or printed too much) and its output."""
 
     code: int
     output: str
 
 
+def printable(text: str) -> str:
+    """Return a text that a terminal, a log or a page shows as it is: control characters become escapes."""
+    return CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode(), text)
+
+
 def run(command: Sequence[str], timeout: float, descriptors: Sequence[int] = ()) -> Finished:
-    """Run a program, and kill it and its children after `timeout` seconds. It inherits `descriptors`."""
+    """Run a program, and kill it and its children after `timeout` seconds or MAX_OUTPUT. It inherits `descriptors`."""
+    deadline = time.monotonic() + timeout
     try:
         process = subprocess.Popen(  # noqa: S603  a list of words, no shell
             list(command),
@@ -29,14 +43,31 @@ def run(command: Sequence[str], timeout: float, descriptors: Sequence[int] = ())
         )
     except OSError as error:
         return Finished(-1, f"'{command[0]}' cannot be run: {error.strerror}")
-    try:
-        output, _ = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired as error:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        partial = error.stdout.decode(errors="replace") if error.stdout else ""
-        return Finished(-1, f"{partial}'{' '.join(command)}' timed out after {timeout:g} s")
-    return Finished(process.returncode, output.decode(errors="replace"))
+    output, why = _read_output(process, deadline)
+    text = printable(output.decode(errors="replace"))
+    if not why:
+        try:
+            return Finished(process.wait(max(0.0, deadline - time.monotonic())), text)
+        except subprocess.TimeoutExpired:
+            why = TIMED_OUT
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    return Finished(-1, f"{text}'{' '.join(command)}' {why.format(timeout=timeout)}")
+
+
+def _read_output(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, str]:
+    """Return what a program prints, and why no more was read, "" at its end."""
+    assert process.stdout is not None  # noqa: S101  it is a pipe
+    output = bytearray()
+    with process.stdout as pipe:
+        while select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            piece = os.read(pipe.fileno(), 65536)
+            if not piece:
+                return bytes(output), ""
+            output += piece
+            if len(output) > MAX_OUTPUT:
+                return bytes(output[:65536]), f"printed more than {MAX_OUTPUT} bytes"
+    return bytes(output), TIMED_OUT
 
 
 def read_version(binary: str, timeout: float = 10.0) -> str:

@@ -10,14 +10,16 @@ only to a process that has shown that state.
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
-from typing import Mapping, NamedTuple
+from typing import Mapping, NamedTuple, Sized
 
 from ..haproxy.configuration import Configuration, ServerLine
 from .files import read_text, write_atomically
-from .stats_socket import ANSWER_TIMEOUT, StatsSocketError, get_weight, send_command, show_stat
+from .stats_socket import ANSWER_TIMEOUT, StatsSocketError, get_weight, left, send_command, show_stat
 
 COMMANDS = {"maint": "disable server {}", "ready": "enable server {}", "drain": "set server {} state drain"}
+PER_SERVER = 0.01  # seconds for the questions about one server on a busy host, besides the timeout for all
 NAMES = {"maint": "maintenance", "ready": "ready", "drain": "drain"}
 
 
@@ -35,20 +37,29 @@ class ServerState(NamedTuple):
         return ", ".join(filter(None, [NAMES.get(self.state, "drain" if drained else ""), weight]))
 
 
-def read(configuration: Configuration) -> dict[str, ServerState]:
-    """Return the servers that differ from their lines in the process that runs this. Raises StatsSocketError."""
-    rows = show_stat(configuration.socket, ANSWER_TIMEOUT)
+def read(configuration: Configuration, timeout: float = ANSWER_TIMEOUT) -> dict[str, ServerState]:
+    """Return the servers that differ from their lines in the process that runs this. Raises StatsSocketError, also
+    where the process does not answer for all of them. timeout: seconds, and PER_SERVER more."""
+    deadline = _deadline(configuration.servers, timeout)
+    rows = show_stat(configuration.socket, left(deadline), configuration.lines)
     statuses = {f"{row['pxname']}/{row['svname']}": row["status"] for row in rows}
+    proxies = {row["pxname"] for row in rows}  # without those that are disabled
     states = {}
     for name, line in configuration.servers.items():
         if name in statuses:
-            weight, initial = get_weight(configuration.socket, name, ANSWER_TIMEOUT)
+            weight, initial = get_weight(configuration.socket, name, left(deadline))
             server = ServerState(
                 line.words, weight if weight != initial else None, _state(line, statuses[name], weight)
             )
             if server.weight is not None or server.state:
                 states[name] = server
+        elif name.partition("/")[0] in proxies:
+            raise StatsSocketError(f"the answer to 'show stat' at {configuration.socket} has no server {name}")
     return states
+
+
+def _deadline(servers: Sized, timeout: float) -> float:
+    return time.monotonic() + timeout + len(servers) * PER_SERVER
 
 
 def _state(line: ServerLine, status: str, weight: int) -> str:
@@ -92,18 +103,21 @@ def overridden(states: Mapping[str, ServerState], configuration: Configuration) 
     return messages
 
 
-def restore(states: Mapping[str, ServerState], configuration: Configuration) -> list[str]:
-    """Set the states again in the process that runs a configuration. Returns what failed."""
+def restore(
+    states: Mapping[str, ServerState], configuration: Configuration, timeout: float = ANSWER_TIMEOUT
+) -> list[str]:
+    """Set the states again in the process that runs a configuration. Returns what failed. timeout: as in read."""
     wanted = carry(states, configuration)
+    deadline = _deadline(wanted, timeout)
     try:
         failures = [
-            f"HAProxy answered '{command}' with '{answer}'"
+            f"HAProxy answered '{command}' with '{answer[:80]}'"
             for name, server in wanted.items()
             for command in _commands(name, server)
-            for answer in [send_command(configuration.socket, command, ANSWER_TIMEOUT).strip()]
+            for answer in [send_command(configuration.socket, command, left(deadline)).strip()]
             if answer
         ]
-        current = read(configuration) if wanted else {}
+        current = read(configuration, timeout) if wanted else {}
     except StatsSocketError as error:
         return [str(error)]
     if failures:
@@ -141,7 +155,7 @@ class Journal:
     def load(self) -> UnfinishedChange | None:
         """Return the record of a killed run; None without one, PID 0 and no states where it is damaged."""
         try:
-            pid, states = json.loads(read_text(self.path))
+            pid, states = json.loads(read_text(self.path, follow=False))
             return UnfinishedChange(
                 pid, {name: ServerState(tuple(words), *rest) for name, (words, *rest) in states.items()}
             )

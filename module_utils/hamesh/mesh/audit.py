@@ -105,6 +105,9 @@ def _global(sidecar: Sidecar, generation: str) -> list[Words]:
         "stats socket /run/haproxy/admin.sock mode 600 level admin"
         + (" expose-fd listeners" if has(sidecar.dialect, "1.8") else ""),
         f"hard-stop-after {sidecar.hard_stop_after}s" if has(sidecar.dialect, "1.8") else "",
+        "mworker-max-reloads 2147483647" if has(sidecar.dialect, "2.0") else "",
+        "strict-limits" if has(sidecar.dialect, "2.1") else "",
+        "cpu-policy first-usable-node" if has(sidecar.dialect, "3.2") else "",
     )
 
 
@@ -118,6 +121,7 @@ def _defaults(sidecar: Sidecar, mode: str) -> list[Words]:
         "retries 3",
         "option redispatch",
         "option http-server-close" if mode == "http" else "",
+        "no option abortonclose" if mode == "http" else "",
         "option idle-close-on-response" if mode == "http" and has(sidecar.dialect, "2.6") else "",
         "timeout connect 5000",
         "timeout client 50000",

@@ -19,7 +19,7 @@ import shlex
 from pathlib import Path
 from typing import Any, Iterator, Mapping, Sequence
 
-from .model import Mesh, Rendered
+from .model import Mesh, Rendered, Sidecar
 
 INDEX = "mesh.json"
 CONFIGURATION = "haproxy.cfg"
@@ -135,17 +135,29 @@ def make_index(mesh: Mesh, rendered: Mapping[str, Rendered], inventory: Sequence
 
 def kernel_requirements(mesh: Mesh) -> dict[str, dict[str, Any]]:
     """Return the requirements for each host's kernel: the `ports` that its services and its sidecar listen on, the
-    sidecar's `maxconn`, and the largest `backlog` of its listeners."""
+    sidecar's `maxconn`, the largest `backlog` of its listeners, and `nofile`, the open files that it needs."""
     ports: dict[str, set[int]] = {}
     for service in mesh.services.values():
         for backend in mesh.pools[service.pool]:
             ports.setdefault(backend.name, set()).update({service.port, service.check.port or service.port})
-    requirements = {host: {"ports": [], "maxconn": 0, "backlog": 0} for host in ports}
+    requirements = {host: {"ports": [], "maxconn": 0, "backlog": 0, "nofile": 0} for host in ports}
     for host, sidecar in mesh.sidecars.items():
         ports.setdefault(host, set()).update(listener.service.local_port for listener in sidecar.listeners)
         backlog = max(_backlog(listener.service.extra, sidecar.maxconn) for listener in sidecar.listeners)
-        requirements[host] = {"ports": [], "maxconn": sidecar.maxconn, "backlog": backlog}
+        requirements[host] = {
+            "ports": [],
+            "maxconn": sidecar.maxconn,
+            "backlog": backlog,
+            "nofile": _open_files(sidecar),
+        }
     return {host: {**requirements[host], "ports": sorted(of_host)} for host, of_host in ports.items()}
+
+
+def _open_files(sidecar: Sidecar) -> int:
+    """Return the limit of open files that a sidecar needs: two and a spare for each connection; and one for each
+    listener, two for each server, a health check among them, and 1,024 others, but at least 4,096."""
+    sockets = sum(1 + 2 * len(listener.servers) for listener in sidecar.listeners)
+    return 3 * sidecar.maxconn + max(4096, sockets + 1024)
 
 
 def _backlog(extra: Sequence[str], maxconn: int) -> int:

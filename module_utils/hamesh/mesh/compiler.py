@@ -15,7 +15,7 @@ from ..haproxy.releases import DIALECTS, has
 from . import source
 from . import values as kinds
 from .model import Backend, Check, Limits, Listener, Mesh, PassiveCheck, Server, Service, Sidecar, Timeouts
-from .schema import REQUIRED, Field, Reader, short_repr
+from .schema import REQUIRED, Field, Reader, is_left_out, short_repr
 from .values import Kind
 
 # The variables of a host that the mesh depends on. No others are read.
@@ -34,6 +34,10 @@ HOST_VARIABLES = (
 )
 
 MAX_ID = 2_147_483_647
+# Names of the controller to Ansible, whose facts would be those of a host with such a name.
+CONTROLLER = ("127.0.0.1", "::1")
+# Groups that plays make of hosts that a run is about.
+MADE_GROUPS = ("rollout_due", "rollout_idle", "rollout_undone", "rollback_possible", "rollback_impossible")
 
 
 class MeshError(Exception):
@@ -101,17 +105,19 @@ def compile_mesh(
     groups: Mapping[str, Sequence[str]],
     locate: Callable[[Any], str] = lambda value: "",
     allow_shrink: Any = (),
+    allow_networks: Any = (),
 ) -> Mesh:
     """Compile one inventory.
 
     services: the value of `mesh_services`; networks: the value of `mesh_networks`; hosts: the variables of
     HOST_VARIABLES of each host by its name; groups: host names by group name; locate: returns the file and line of a
-    value (' (file:line)') or ''; allow_shrink: the value of `mesh_allow_shrink`.
+    value (' (file:line)') or ''; allow_shrink, allow_networks: the values of `mesh_allow_...`.
 
     Raises MeshError with all mistakes in the data.
     """
     reader = Reader(locate)
-    lans = _read_networks(reader, networks)
+    lans = _read_networks(reader, networks, allow_networks)
+    _check_names(reader, hosts, groups)
     typed = _read_services(reader, services, groups)
     members = {
         name: sorted(set(groups.get(name, ())))
@@ -125,6 +131,7 @@ def compile_mesh(
     for service in typed.values():
         for host in sorted({host for group in service.consumers for host in members[group]}):
             consumed.setdefault(host, []).append(service)
+    _check_addresses(reader, pools)
     _check_ready(reader, allow_shrink, typed, pools)
     sidecars = {host: _read_sidecar(reader, host, hosts, consumed[host], pools) for host in sorted(consumed)}
 
@@ -133,16 +140,53 @@ def compile_mesh(
     return Mesh(services=typed, pools=pools, sidecars={host: sidecar for host, sidecar in sidecars.items() if sidecar})
 
 
-def _read_networks(reader: Reader, networks: Any) -> netaddr.IPSet:
+def _check_names(reader: Reader, hosts: Mapping[str, Any], groups: Mapping[str, Any]) -> None:
+    """Reject names that mean something else to Ansible, or to the plays."""
+    for name in CONTROLLER:
+        if name in hosts:
+            reader.mistakes.append(
+                f"host {name}: is Ansible's name for the controller, so that no play would find its hosts; name it "
+                f"localhost, or give it another name and ansible_host={name}"
+            )
+    for name in MADE_GROUPS:
+        if name in groups:
+            reader.mistakes.append(f"group {name}: is a group that a play makes; rename it")
+
+
+def _check_addresses(reader: Reader, pools: Mapping[str, tuple[Backend, ...]]) -> None:
+    """Reject two backends of a pool with one address: they would count as two, and draining one would not end it."""
+    for name, pool in pools.items():
+        first: dict[str, str] = {}
+        for backend in pool:
+            other = first.setdefault(backend.address, backend.name)
+            if backend.address and other != backend.name:
+                reader.mistakes.append(
+                    f"group {name}: hosts {other} and {backend.name} have the same address, {backend.address}; fix "
+                    "mesh_address or ansible_host, or remove one"
+                )
+
+
+def _read_networks(reader: Reader, networks: Any, allow_networks: Any) -> list[netaddr.IPNetwork]:
     where, allowed = "mesh_networks", "a list of the private networks that service traffic may use, like [10.20.0.0/16]"
-    lans = netaddr.IPSet()
+    unusual = reader.read_list("mesh_allow_networks", kinds.network, allow_networks)
+    lans: list[netaddr.IPNetwork] = []
     if isinstance(networks, (str, bytes)) or not isinstance(networks, Sequence) or not networks:
         reader.reject(where, networks, allowed)
         return lans
     for index, network in enumerate(networks):
         typed = reader.read_required(f"{where}[{index}]", kinds.network, network)
-        if typed is not None:
-            lans.add(typed)
+        if typed is None:
+            continue
+        lans.append(typed)
+        if typed.cidr not in [network.cidr for network in unusual] and not netaddr.IPSet([typed.cidr]).issubset(
+            kinds.PRIVATE
+        ):
+            kind = "loopback" if typed.is_loopback() else "link-local" if typed.is_link_local() else "not private"
+            reader.reject(
+                f"{where}[{index}]",
+                network,
+                f"a private network; this one is {kind}. To use it, add it to mesh_allow_networks",
+            )
     return lans
 
 
@@ -152,7 +196,11 @@ def _read_services(reader: Reader, services: Any, groups: Mapping[str, Sequence[
         reader.reject("mesh_services", services, "a mapping of service names to their fields")
         return {}
     group = kinds.one_of("a group of the inventory", groups)
-    fields = {**SERVICE, "pool": Field(group), "consumers": Field([group], ())}
+
+    def pool(value: Any) -> str:
+        return kinds.pool(group(value))
+
+    fields = {**SERVICE, "pool": Field(pool), "consumers": Field([lambda value: kinds.group(group(value))], ())}
     typed = []
     for name, settings in services.items():
         if reader.read_required("mesh_services", kinds.service, name) is None:
@@ -160,8 +208,8 @@ def _read_services(reader: Reader, services: Any, groups: Mapping[str, Sequence[
         where = f"mesh_services.{name}"
         service = _to_service(str(name), reader.read_mapping(where, fields, settings))
         _check_combinations(reader, where, service)
-        if isinstance(settings, Mapping) and settings.get("pool") is None:
-            reader.read_optional(f"{where}.pool, which is the service's name if left out", group, name)
+        if isinstance(settings, Mapping) and is_left_out(settings.get("pool")):
+            reader.read_optional(f"{where}.pool, which is the service's name if left out", pool, name)
         if service.pool in groups and not groups[service.pool]:
             reader.mistakes.append(f"{where}.pool: group {short_repr(service.pool)} has no hosts; add a host to it")
         typed.append(service)
@@ -204,7 +252,7 @@ def _check_combinations(reader: Reader, where: str, service: Service) -> None:
 
 
 def _read_backends(
-    reader: Reader, lans: netaddr.IPSet, hosts: Mapping[str, Mapping[str, Any]], names: Sequence[str]
+    reader: Reader, lans: Sequence[netaddr.IPNetwork], hosts: Mapping[str, Mapping[str, Any]], names: Sequence[str]
 ) -> dict[str, Backend]:
     backends: dict[str, Backend] = {}
     taken: dict[int, str] = {}
@@ -224,15 +272,18 @@ def _read_backends(
             weight=read("mesh_weight", kinds.integer(0, 256), 100),
             state=read("mesh_state", kinds.choice("ready", "drain", "maint"), "ready"),
             backup=read("mesh_backup", kinds.boolean, False),
-            zone=read("mesh_zone", kinds.name, ""),
-            hypervisor=read("kvm_hypervisor", kinds.name, ""),
+            zone=read("mesh_zone", kinds.label, ""),
+            hypervisor=read("kvm_hypervisor", kinds.label, ""),
         )
     return backends
 
 
-def _read_address(reader: Reader, lans: netaddr.IPSet, host: str, variables: Mapping[str, Any]) -> str:
-    key = "ansible_host" if variables.get("mesh_address") is None else "mesh_address"
+def _read_address(reader: Reader, lans: Sequence[netaddr.IPNetwork], host: str, variables: Mapping[str, Any]) -> str:
+    """Return the host's mesh_address; without one its ansible_host, without that its name, if these are addresses."""
+    key = "ansible_host" if is_left_out(variables.get("mesh_address")) else "mesh_address"
     where, value = f"host {host}: {key}", variables.get(key)
+    if is_left_out(value):
+        where, value = f"host {host}", host
     try:
         address = kinds.address(value)
     except kinds.NotAllowed as error:
@@ -243,9 +294,15 @@ def _read_address(reader: Reader, lans: netaddr.IPSet, host: str, variables: Map
                 f"host {host}: has no address; set mesh_address to an IP address inside mesh_networks"
             )
         return ""
-    if address not in lans:
-        inside = ", ".join(str(network) for network in lans.iter_cidrs()) or "which is empty"
+    around = [network for network in lans if address in network]
+    if not around:
+        inside = ", ".join(str(network.cidr) for network in lans) or "which is empty"
         reader.reject(where, value, f"an address inside mesh_networks ({inside})")
+    for network in around:
+        if network.version == 4 and network.prefixlen <= 30 and address in (network.cidr[0], network.cidr[-1]):
+            reader.reject(
+                where, value, f"an address of a host: this is the network or broadcast address of {network.cidr}"
+            )
     return str(address)
 
 
@@ -297,7 +354,7 @@ def _read_sidecar(
     hard_stop_after = reader.read_optional(
         f"host {host}: sidecar_hard_stop_after", kinds.SECONDS, variables.get("sidecar_hard_stop_after"), 1800
     )
-    zone = reader.read_optional(f"host {host}: mesh_zone", kinds.name, variables.get("mesh_zone"), "")
+    zone = reader.read_optional(f"host {host}: mesh_zone", kinds.label, variables.get("mesh_zone"), "")
     for mistake in source.mistakes(variables, hosts):
         reader.reject_on_host(host, mistake)
 

@@ -44,12 +44,29 @@ def review(
             if key not in linted:
                 linted[key] = [
                     (finding.level == "error", _message(mesh, sidecar.dialect, section, finding, locate))
-                    for finding in lint(above + section, sidecar.dialect)
+                    for finding in lint(f"{above}{section}\n", sidecar.dialect)
                     if finding.line > above.count("\n")
                 ]
             for rejected, message in linted[key]:
                 (mistakes if rejected else warnings).setdefault(message, []).append(host)
     return Review(discrepancies, with_hosts(mistakes), with_hosts(warnings))
+
+
+def port_warnings(mesh: Mesh) -> list[str]:
+    """Return a warning for each port of a service on which hosts that serve it have a listener, too."""
+    hosts_by_message: dict[str, list[str]] = {}
+    for service in mesh.services.values():
+        for backend in mesh.pools[service.pool]:
+            sidecar = mesh.sidecars.get(backend.name)
+            for listener in sidecar.listeners if sidecar else ():
+                if listener.service.local_port == service.port:
+                    message = (
+                        f"mesh_services.{service.name}.port: {service.port} is also the local_port of "
+                        f"{listener.service.name}; let the application of {service.name} listen on the host's address "
+                        "and not on all addresses, or give one of them another port"
+                    )
+                    hosts_by_message.setdefault(message, []).append(backend.name)
+    return with_hosts(hosts_by_message)
 
 
 def _sections(text: str) -> Iterator[tuple[str, str]]:

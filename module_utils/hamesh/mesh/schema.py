@@ -21,6 +21,11 @@ class Field(NamedTuple):
 REQUIRED = object()
 
 
+def is_left_out(value: Any) -> bool:
+    """Return whether a value counts as left out: null, an empty string, or Ansible's omit, which is read as null."""
+    return value is None or (isinstance(value, str) and not value)
+
+
 def short_repr(value: Any) -> str:
     """Return any value as one short line."""
     try:
@@ -64,8 +69,8 @@ class Reader:
         return list(dict.fromkeys([*self.mistakes, *with_hosts(self.hosts_by_mistake)]))
 
     def read_optional(self, where: str, kind: Kind, value: Any, default: Any = None) -> Any:
-        """Return the typed value; the default if it is null or a mistake."""
-        return default if value is None else self.read_required(where, kind, value, default)
+        """Return the typed value; the default if it is left out or a mistake."""
+        return default if is_left_out(value) else self.read_required(where, kind, value, default)
 
     def read_required(self, where: str, kind: Kind, value: Any, default: Any = None) -> Any:
         """Return the typed value of what cannot be left out, like a key or an item of a list: null is a mistake."""
@@ -77,7 +82,7 @@ class Reader:
 
     def read_list(self, where: str, kind: Kind, value: Any, default: Any = ()) -> Any:
         """Return the typed items of a list, without those that are mistakes."""
-        if value is None:
+        if is_left_out(value):
             return default
         if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
             self.reject(where, value, "a list")
@@ -99,11 +104,11 @@ class Reader:
 
     def _read_field(self, where: str, spec: Field, value: Any, mapping: Any) -> Any:
         if spec.default is REQUIRED:
-            if value is None:
+            if is_left_out(value):
                 self.mistakes.append(f"{where}: is missing{self.locate(mapping)}")
             return self.read_optional(where, spec.kind, value)  # type: ignore[arg-type]  # all required fields are single
         if isinstance(spec.kind, dict):
-            fields = spec.default if value is None else value
+            fields = spec.default if is_left_out(value) else value
             return None if fields is None else self.read_mapping(where, spec.kind, fields)
         if isinstance(spec.kind, list):
             return self.read_list(where, spec.kind[0], value, spec.default)

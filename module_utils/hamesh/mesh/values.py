@@ -10,9 +10,11 @@ import contextlib
 import difflib
 import re
 import warnings
-from typing import Any, Callable, Iterable, Sequence
+from typing import Any, Callable, Iterable, Iterator, Sequence
 
 import netaddr
+
+from ..haproxy.values import value_parts
 
 Kind = Callable[[Any], Any]
 
@@ -21,11 +23,16 @@ NAME = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
 ADDRESS = re.compile(r"[0-9A-Fa-f.:]{2,45}")
 NETWORK = re.compile(r"[0-9A-Fa-f.:]{2,45}(/[0-9]{1,3})?")
 RESERVED_SERVICES = ("GLOBAL", "MASTER", "HTTPCLIENT")  # names of HAProxy's internal proxies
-RESERVED_HOSTS = (
-    "FRONTEND",
-    "BACKEND",
-    "mesh.json",
-)  # rows that `show stat` has for each proxy, and the index of the build
+# Rows that `show stat` has for each proxy, the index of the build, and words of Ansible's patterns.
+RESERVED_HOSTS = ("FRONTEND", "BACKEND", "mesh.json", "all", "ungrouped")
+GROUP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")  # no pattern: Ansible reads ! & ~ , : * ? [ ] in one
+# Networks that are not routed on the Internet: private, shared, for tests and for documentation.
+PRIVATE = netaddr.IPSet(
+    [
+        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "198.18.0.0/15"),
+        *("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "fd00::/8", "2001:db8::/32"),
+    ]
+)
 TOKEN = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # header, cookie and parameter names
 PATH = re.compile(r"/[A-Za-z0-9/_.~%?=&:@!,;+*-]{0,1000}")
 PLAIN_TEXT = re.compile(r"[A-Za-z0-9_.:/=,+ -]{1,200}")
@@ -104,6 +111,27 @@ def name(value: Any) -> str:
     return str(value)
 
 
+def label(value: Any) -> str:
+    """Return the name of a zone or a hypervisor, also of one that is a number."""
+    return name(str(value) if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else value)
+
+
+def group(value: Any) -> str:
+    """Return the name of a group that is no pattern to Ansible."""
+    if not isinstance(value, str) or not GROUP.fullmatch(value):
+        raise NotAllowed(
+            "a group whose name has only letters, digits and _ . -, since Ansible reads others as patterns"
+        )
+    return str(value)
+
+
+def pool(value: Any) -> str:
+    """Return the name of a group of backends."""
+    if group(value) in ("all", "ungrouped"):
+        raise NotAllowed(f"a group of the hosts that serve it; {value} has others, too")
+    return str(value)
+
+
 def service(value: Any) -> str:
     """Return the name of a service, which is not the name of an internal proxy of HAProxy."""
     if name(value) in RESERVED_SERVICES:
@@ -115,6 +143,8 @@ def host(value: Any) -> str:
     """Return the name of a host, which is also a server, a directory of the build and a node."""
     if name(value) in RESERVED_HOSTS:
         raise NotAllowed("another name than " + ", ".join(RESERVED_HOSTS))
+    if ":" in value and not netaddr.valid_ipv6(str(value)):
+        raise NotAllowed("a name without ':', which is a pattern to Ansible")
     return str(value)
 
 
@@ -263,7 +293,7 @@ EXTRA = {
     **dict.fromkeys(("redirect", "reqadd", "retry-on", "rspadd", "stick-table"), ""),
     **{f"{side}{case}{verb}": "" for side in ("req", "rsp") for case in ("", "i") for verb in ("del", "deny", "rep")},
     **dict.fromkeys(("reqallow", "reqiallow", "reqpass", "reqipass", "reqtarpit", "reqitarpit"), ""),
-    "capture": "cookie|(request|response) header",
+    "capture": "(request|response) header",
     "http-check": r"comment|disable-on-404|expect|send|send-state|(un)?set-var(\(.*\))?",
     "http-request": ACTIONS,
     "http-response": ACTIONS,
@@ -290,9 +320,40 @@ CREDENTIALS = re.compile(
     rf"|^http-check send .*hdr ({AUTH_HEADERS}) "
     rf"|^(?:req|rsp)i?(?:add|rep) .*\b({AUTH_HEADERS}):"
     rf"|^capture \w+ header ({AUTH_HEADERS}|(?:set-)?cookie) "
-    rf"|^\S+ (?:content )?capture .*hdr\(({AUTH_HEADERS}|(?:set-)?cookie)\b",
+    rf"|^\S+ (?:content )?capture .*hdr\(({AUTH_HEADERS}|(?:set-)?cookie)\b"
+    r"|^\S+ (?:content )?capture .*?(?<![\w.])"
+    r"((?:req\.|res\.)?(?:hdrs(?:_bin)?|s?cook\w*|body\w*|payload\w*)|http_auth\w*)",
     re.IGNORECASE,
 )
+# Values that are compared with addresses: HAProxy resolves a name among them at each start, and does not start if that
+# fails.
+ADDRESS_FETCH = re.compile(r"(?:fc_|bc_)?(?:src|dst)|(?:(?:req|res)\.)?(?:s?hdr|fhdr|cook|urlp?)_ip(?:\(.*\))?")
+OWN_HOST = re.compile(r"/(?!/)|https?://127\.0\.0\.1(:[0-9]+)?(/|$)")
+LOCATION = re.compile(
+    r"^(?:http-re\w+ )?redirect .*?\b(?:location|prefix) (\S+)|(?:(?:add|set)-header|hdr) location (\S+)"
+    r"|replace-(?:header|value) location \S+ (\S+)|^rspi?(?:add|rep) .*location: ?(\S*)",
+    re.IGNORECASE,
+)
+
+
+def _names(words: Sequence[str]) -> Iterator[str]:
+    """Yield the words of a condition, or behind `except`, that stand for addresses and are none."""
+    compared = False
+    for at, word in enumerate(words):
+        previous = words[at - 1] if at else ""
+        if previous in ("{", "!{") or (words[0] == "acl" and at == 2) or word == "}":
+            compared = bool(ADDRESS_FETCH.fullmatch(word)) and "-m" not in words[at:]
+        elif previous == "except" or (compared and not word.startswith("-")):
+            try:
+                netaddr.IPNetwork(word)
+            except (ValueError, netaddr.AddrFormatError):
+                yield word
+
+
+def _elsewhere(line: str) -> str:
+    """Return where a line sends callers that is neither a path nor on their own host, "" if it does not."""
+    targets = (next(filter(None, match.groups()), "a location") for match in LOCATION.finditer(line))
+    return next((target for target in targets if not OWN_HOST.match(target)), "")
 
 
 def extra_line(value: Any) -> str:
@@ -319,6 +380,15 @@ def extra_line(value: Any) -> str:
     if external:
         word = next(filter(None, external.groups()))
         raise NotAllowed(f"a line without '{word}', which would open a file, a socket or a program")
+    words = value.split(" ")
+    for name in _names(words):
+        raise NotAllowed(f"an address or a network in place of '{name}': a name would be looked up at each start")
+    target = _elsewhere(value.replace("\\", ""))
+    if target:
+        raise NotAllowed(f"a path in place of '{target}', so that a service sends its callers to no other host")
+    for part in value_parts(tuple(words)):
+        if part.label.startswith("a time of more than"):
+            raise NotAllowed(f"a time of at most 24.8 days: {part.label} is another one to some releases")
     credentials = CREDENTIALS.search(value.replace("\\", ""))
     if credentials:
         header = next(filter(None, credentials.groups()))

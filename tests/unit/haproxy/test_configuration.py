@@ -7,12 +7,12 @@ from ansible.module_utils.hamesh.haproxy.configuration import Configuration
 from ansible.module_utils.hamesh.haproxy.status import unchecked_pools
 
 
-def pool(ready, drained=0, disabled=0, description="", name="app"):
-    servers = [f"server r{number} 10.0.0.1:80 weight 100" for number in range(ready)]
+def pool(ready, drained=0, disabled=0, description="", name="app", port=8081, words=""):
+    servers = [f"server r{number} 10.0.0.1:80 {words or 'weight 100'}" for number in range(ready)]
     servers += [f"server d{number} 10.0.0.1:80 weight 0" for number in range(drained)]
     servers += [f"server m{number} 10.0.0.1:80 weight 100 disabled" for number in range(disabled)]
     return Configuration(
-        "\n    ".join([f"listen {name}", "bind 127.0.0.1:8081", description or "# nothing", *servers]) + "\n"
+        "\n    ".join([f"listen {name}", f"bind 127.0.0.1:{port}", description or "# nothing", *servers]) + "\n"
     )
 
 
@@ -38,7 +38,7 @@ def pool(ready, drained=0, disabled=0, description="", name="app"):
         (pool(4), pool(1, description="description min_ready nonsense"), 2),
         (pool(4), pool(1, description="description of mine"), 2),
         (pool(0, drained=3), pool(0, drained=2), None),
-        (pool(4), pool(1, name="other"), None),
+        (pool(4), pool(1, name="other", port=8082), None),  # another service
     ],
 )
 def test_a_pool_keeps_its_min_ready(old, new, required):
@@ -47,6 +47,45 @@ def test_a_pool_keeps_its_min_ready(old, new, required):
     if required:
         assert f"requires {required}" in messages[0]
         assert new.shrinking_pools(old, ["app"]) == []
+
+
+def lines(*servers, options=()):
+    """Return pool app with these words of its servers."""
+    text = [f"server s{number} 10.0.0.1:80 {words}" for number, words in enumerate(servers)]
+    return Configuration("\n    ".join(["listen app", "bind 127.0.0.1:8081", *options, *text]) + "\n")
+
+
+FULL, LOW, BACKUP = "weight 100", "weight 1", "weight 100 backup"
+ALL = ["option allbackups"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (lines(FULL, FULL, FULL), lines(BACKUP, BACKUP, BACKUP), "would have 1 servers that take requests, and has 3"),
+        (lines(FULL, FULL, FULL), lines(BACKUP, BACKUP, BACKUP, options=ALL), None),
+        (lines(FULL, FULL, FULL), lines(FULL, LOW, LOW), "would have 1 servers that take requests, and has 3"),
+        (lines(FULL, FULL, FULL), lines(LOW, LOW, LOW), None),  # all the same again
+        (lines(FULL, FULL, FULL), lines("weight 100", "weight 50", "weight 10"), None),
+        (lines(FULL, FULL, BACKUP, options=ALL), lines(FULL, BACKUP, BACKUP, options=ALL), None),
+        (lines(FULL, BACKUP, BACKUP, options=ALL), lines(BACKUP, BACKUP, options=ALL), None),  # a zone without a server
+        (pool(4), pool(1, name="shop"), "pool shop, which was app, would shrink from 4 ready servers to 1"),
+        (pool(4), pool(4, name="shop"), None),
+    ],
+)
+def test_a_pool_whose_servers_take_no_requests_or_that_was_renamed_has_shrunk(old, new, message):
+    messages = new.shrinking_pools(old, [])
+    assert len(messages) == (message is not None), messages
+    if message:
+        assert message in messages[0]
+        assert new.shrinking_pools(old, ["app", "shop"]) == []
+
+
+def test_listeners_that_end_are_named_with_their_addresses():
+    old = Configuration("listen a\n bind 127.0.0.1:8081\n\nlisten b\n bind 127.0.0.1:8082\n")
+    new = Configuration("listen renamed\n bind 127.0.0.1:8081\n")
+    assert new.ending_listeners(old) == [("b", "127.0.0.1:8082")]
+    assert old.ending_listeners(new) == []
 
 
 def rows(servers):

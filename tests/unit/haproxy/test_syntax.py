@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from ansible.module_utils.hamesh.haproxy.syntax import (
     binds,
@@ -101,6 +103,7 @@ def test_the_stats_socket_is_a_path():
         ("bind ipv4@127.0.0.1:80", ["127.0.0.1:80"]),
         ("bind /run/x.sock", []),
         ("bind unix@/run/x.sock:80", []),
+        ("bind quic4@:80", []),
     ],
 )
 def test_a_bind_line_names_its_addresses(line, expected):
@@ -115,11 +118,68 @@ def test_an_address_on_a_listen_line_is_a_bind():
     ("first", "second", "duplicate"),
     [
         ("127.0.0.1:80", "127.0.0.1:80", True),
-        ("127.0.0.1:80", "*:80", True),
-        (":80", "127.0.0.1:79-81", True),
+        (":80", "*:79-81", True),
+        ("0.0.0.0:80", "tcp4@:80", True),
+        ("ipv6@:80", "[::]:80 v6only", True),
+        ("10.0.0.1:80,10.0.0.2:80", "10.0.0.2:80", True),
+        (":80 interface eth0", ":80 interface eth0", True),
+        (":80 process 1", ":80", True),
+        (":80 process 1-2", ":80 process even", True),
+        (":80 thread 1/1-4", ":80 thread 1/4,1/6", True),
+        ("quic4@:80", "udp4@:80", True),
         ("127.0.0.1:80", "127.0.0.2:80", False),
         ("127.0.0.1:80", "127.0.0.1:81", False),
+        ("127.0.0.1:80", "*:80", False),  # the kernel takes the more specific one
+        (":80", "127.0.0.1:79-81", False),
+        (":80", "quic4@:80", False),
+        ("[::]:80", "quic6@:80", False),
+        (":80", ":::80 v6only", False),
+        (":80", ":::80 v4v6", False),
+        ("ipv4@:80", "ipv6@:80", False),
+        ("ipv4@*:80", "tcp6@*:80", False),
+        (":80 process 1", ":80 process 2", False),
+        (":80 process odd", ":80 process even", False),
+        (":80 process 1/1", ":80 process 1/2", False),
+        (":80 thread 1-4", ":80 thread 5-8", False),
+        (":80 thread 1/1", ":80 thread 2/1", False),
+        (":80 interface eth0", ":80 interface eth1", False),
+        (":80 interface eth0", ":80", False),
+        (":80 namespace a", ":80 namespace b", False),
+        (":80 namespace a", ":80", False),
+        ("unix@/run/a:80", "unix@/run/a:80", False),
     ],
 )
 def test_two_binds_of_one_address_are_duplicates(first, second, duplicate):
     assert bool(duplicate_binds(parse(f"listen a\n bind {first}\nlisten b\n bind {second}\n"))) is duplicate
+
+
+@pytest.mark.parametrize(
+    ("text", "duplicate"),
+    [
+        ("listen a\n bind :80\n bind-process 1 2\nlisten b\n bind :80\n bind-process 2-4\n", True),
+        ("listen a\n bind :80\n bind-process 1\nlisten b\n bind :80\n bind-process 2\n", False),
+        ("listen a\n bind :80\n bind-process 1-4\nlisten b\n bind :80 process 5\n", False),
+        ("listen a\n bind :80\nlisten b\n bind :80\n disabled\n", False),
+        ("defaults\n disabled\nlisten a\n bind :80\nlisten b\n bind :80\n", False),
+        ("defaults\n disabled\nlisten a\n bind :80\n enabled\nlisten b\n bind :80\n enabled\n", True),
+        ("defaults x\n disabled\ndefaults\nlisten a\n bind :80\nlisten b from x\n bind :80\n", False),
+    ],
+)
+def test_disabled_proxies_and_other_processes_have_no_duplicates(text, duplicate):
+    assert bool(duplicate_binds(parse(text))) is duplicate
+
+
+def test_overlapping_ranges_are_reported_with_the_first_port_of_both():
+    text = "listen a\n" + " bind :80-90\n bind :85\n bind :81-95\n bind :92-99\n bind :100\n"
+    assert [(first.line, str(second), second.line) for first, second in duplicate_binds(parse(text))] == [
+        (2, "*:81", 4),
+        (3, "*:85", 4),
+        (4, "*:92", 5),
+    ]
+
+
+def test_wide_port_ranges_are_compared_as_ranges():
+    lines = [f" bind 10.0.{number % 256}.1:{1024 + number // 256}-65000\n" for number in range(4096)]
+    start = time.process_time()
+    assert len(duplicate_binds(parse("listen a\n" + "".join(lines)))) == 4096 - 256
+    assert time.process_time() - start < 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from ansible.module_utils.hamesh.haproxy.lint import lint
-from ansible.module_utils.hamesh.host.check import check_file, check_text
+from ansible.module_utils.hamesh.host.check import Source, check_sources, check_text, join, read_sources
 
 CONFIGURATION = "global\n  daemon\nlisten a\n  bind 127.0.0.1:9\n  bogus\n"
 
@@ -64,10 +64,10 @@ def test_a_warning_is_not_an_error(binary):
 
 
 def test_an_address_that_is_bound_twice_is_an_error_though_haproxy_accepts_it(binary):
-    twice = "global\n daemon\nlisten a\n bind 127.0.0.1:9\nlisten b\n bind *:9\n"
+    twice = "global\n daemon\nlisten a\n bind 127.0.0.1:8-9\nlisten b\n bind 127.0.0.1:9\n"
     verdict = check_text(twice, binary("Configuration file is valid", 0))
     assert [(error["line"], error["why"]) for error in verdict.errors] == [
-        (6, "*:9 is bound twice, by a (line 4) and by b")
+        (6, "127.0.0.1:9 is bound twice, by a (line 4) and by b")
     ]
 
 
@@ -81,7 +81,7 @@ def test_a_binary_that_hangs_is_killed(tmp_path):
     hanging = tmp_path / "haproxy"
     hanging.write_text('#!/bin/sh\n[ "$1" = -v ] && { echo "HAProxy version 9.9"; exit; }\nexec sleep 60\n')
     hanging.chmod(0o755)
-    verdict = check_file("/dev/null", CONFIGURATION, str(hanging), timeout=0.5)
+    verdict = check_sources([Source("/dev/null", CONFIGURATION)], str(hanging), timeout=0.5)
     assert "timed out after 0.5 s" in verdict.errors[0]["why"]
 
 
@@ -98,3 +98,29 @@ def test_a_line_that_later_releases_reject_is_an_error_with_the_linters_findings
     assert [(error["line"], error["text"], error["first_rejected"]) for error in errors] == [
         (5, "reqadd X-A:\\ b", "2.1")
     ]
+
+
+def test_several_files_and_a_directory_are_checked_as_one(tmp_path, binary):
+    (tmp_path / "conf").mkdir()
+    for name, text in {
+        "20-b.cfg": "listen b\n    bind 127.0.0.1:81\n",
+        "10-a.cfg": "listen a\n    bogus",
+        ".c.cfg": "x",
+    }.items():
+        (tmp_path / "conf" / name).write_text(text)
+    (tmp_path / "global.cfg").write_text("global\n    daemon\n\nlisten c\n    bind 127.0.0.1:81\n")
+    sources = read_sources([str(tmp_path / "global.cfg"), str(tmp_path / "conf")])
+    names = [tmp_path / "global.cfg", tmp_path / "conf/10-a.cfg", tmp_path / "conf/20-b.cfg"]
+    assert [source.path for source in sources] == list(map(str, names))
+    assert join(sources).split("\n")[6:8] == ["    bogus", "listen b"]
+    output = f"[ALERT] 1/1 (7) : parsing [{names[1]}:2] : unknown keyword 'bogus' in 'listen' section"
+    verdict = check_sources(sources, binary(output, 1))
+    assert [(error["file"], error["line"], error["text"]) for error in verdict.errors] == [
+        (str(names[2]), 2, "bind 127.0.0.1:81"),  # bound twice
+        (str(names[1]), 2, "bogus"),
+    ]
+
+
+def test_a_directory_without_a_configuration_is_an_error(tmp_path):
+    with pytest.raises(OSError, match=r"it has no \*\.cfg"):
+        read_sources([str(tmp_path)])

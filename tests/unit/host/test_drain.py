@@ -5,8 +5,19 @@ from __future__ import annotations
 import time
 
 import pytest
+from ansible.module_utils.hamesh.haproxy.configuration import Configuration
 from ansible.module_utils.hamesh.host import drain, lock
-from ansible.module_utils.hamesh.host.drain import DrainError, Goal, Request, Server, change_servers, plan, shortages
+from ansible.module_utils.hamesh.host.drain import (
+    DrainError,
+    Goal,
+    Observed,
+    Request,
+    Server,
+    change_servers,
+    goal,
+    plan,
+    shortages,
+)
 from process import HELP, starter
 
 PAIR = ("user1 10.0.0.1:80 weight 100 check inter 50ms", "user2 10.0.0.2:80 weight 100 check")
@@ -41,7 +52,7 @@ def sidecar(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("status", "weight", "state", "asked", "goal"),
+    ("status", "weight", "state", "asked", "expected"),
     [
         ("UP", 100, "drain", None, Goal("UP", 0)),
         ("DOWN", 100, "drain", None, Goal("DOWN", 0)),
@@ -63,8 +74,90 @@ def sidecar(tmp_path):
         ("MAINT", 100, None, "0%", Goal("MAINT", 0)),
     ],
 )
-def test_the_goal_of_a_server(status, weight, state, asked, goal):
-    assert plan(Server("app/a", status, weight, 100, {}), state, asked) == goal
+def test_the_goal_of_a_server(status, weight, state, asked, expected):
+    assert goal(Server("app/a", status, weight, 100, {}), state, asked) == expected
+
+
+def observed(**servers):
+    """A sidecar with pool app of these servers, by name: status, weight as set, and as in the file."""
+    lines = [f"    server {name} 10.0.0.1:80 weight {initial}" for name, (_, _, initial) in servers.items()]
+    configuration = Configuration("\n".join(["listen app", *lines, ""]))
+    facts = [
+        {"pool": "app", "server": name, "status": status, "weight": weight}
+        for name, (status, weight, _) in servers.items()
+    ]
+    chosen = [
+        Server(f"app/{fact['server']}", fact["status"], fact["weight"], servers[fact["server"]][2], fact)
+        for fact in facts
+        if fact["server"].startswith("a")
+    ]
+    return Observed(configuration, facts, chosen)
+
+
+UP, DOWN, MAINT, DRAINED, EMPTY = (
+    ("UP", 100, 100),
+    ("DOWN", 100, 100),
+    ("MAINT", 100, 100),
+    ("DRAIN", 0, 100),
+    ("UP", 0, 0),
+)
+
+
+@pytest.mark.parametrize(
+    ("servers", "state", "weight", "disable", "enable", "returning", "changes"),
+    [
+        ({"a": UP, "b": UP}, "drain", None, "", "", "", True),
+        ({"a": DRAINED, "b": UP}, "drain", None, "", "", "", False),
+        ({"a": DOWN, "b": UP}, "drain", None, "", "", "", True),
+        ({"a": MAINT, "b": UP}, "drain", None, "", "", "", False),
+        ({"a": UP, "b": UP}, "maint", None, "a", "", "", True),
+        ({"a": DRAINED, "b": UP}, "maint", None, "a", "", "a", True),
+        ({"a": MAINT, "b": UP}, "maint", None, "", "", "", False),
+        ({"a1": UP, "a2": MAINT, "b": UP, "c": UP}, "maint", None, "a1", "", "", True),
+        ({"a": MAINT, "b": UP}, "ready", None, "", "a", "a", True),
+        ({"a": DRAINED, "b": UP}, "ready", None, "", "a", "a", True),
+        ({"a": UP, "b": UP}, "ready", None, "", "", "", False),
+        ({"a1": MAINT, "a2": DRAINED, "b": UP}, "ready", None, "", "a1 a2", "a1 a2", True),
+        ({"a": ("UP", 0, 100), "b": UP}, "ready", None, "", "", "a", True),
+        ({"a": UP, "b": UP}, None, "30", "", "", "", True),
+        ({"a": UP, "b": UP}, None, "100%", "", "", "", False),
+        ({"a": ("UP", 0, 100), "b": UP}, None, "50%", "", "", "a", True),
+    ],
+)
+def test_a_plan_has_the_steps_of_each_server(servers, state, weight, disable, enable, returning, changes):
+    request = Request([], [], state, weight, 0, False, [], "", 5)
+    planned = plan(observed(**servers), request)
+    names = [" ".join(one.name[4:] for one in some) for some in (planned.disable, planned.enable, planned.returning)]
+    assert (names, planned.changes, planned.refusal) == ([disable, enable, returning], changes, "")
+
+
+@pytest.mark.parametrize(
+    ("servers", "state", "allowed", "refusal"),
+    [
+        ({"a": UP}, "drain", [], "pool app has 1 of 1 servers up and would have 0 without a"),
+        ({"a": UP, "b": DOWN}, "maint", [], "bring up b, or add the pool to allow_shrink"),
+        (
+            {"a1": UP, "a2": UP, "b": UP},
+            "maint",
+            [],
+            "would have 1 without a1, a2, but its min_ready of 0.5",
+        ),
+        ({"a": UP}, "maint", ["app"], ""),
+        ({"a": DOWN}, "maint", [], ""),  # it takes no requests now
+        ({"b": UP}, "drain", [], "there is no server gone in any pool of this sidecar; there are b"),
+    ],
+)
+def test_a_plan_is_refused_before_anything_is_changed(servers, state, allowed, refusal):
+    backend = [name for name in servers if name.startswith("a")] or ["gone"]
+    planned = plan(observed(**servers), Request(backend, [], state, None, 0, False, allowed, "", 5))
+    assert refusal in planned.refusal
+    assert bool(planned.refusal) is bool(refusal)
+    assert planned.changes is not bool(refusal)
+
+
+def test_a_plan_warns_of_a_weight_of_zero_in_the_file():
+    planned = plan(observed(a=EMPTY, b=UP), Request([], [], "ready", None, 0, False, [], "", 5))
+    assert planned.warnings == ("server app/a stays at weight 0, as in the file: see mesh_state and mesh_weight",)
 
 
 def members(*statuses):

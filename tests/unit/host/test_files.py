@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.hamesh.host import files
-from ansible.module_utils.hamesh.host.files import write_atomically
+from ansible.module_utils.hamesh.host.files import MAX_FILE, read_text, write_atomically
 from ansible.module_utils.hamesh.host.generations import FOUND, Generations
 
 
@@ -80,8 +80,25 @@ def test_a_file_keeps_its_mode_and_a_new_one_is_0644(tmp_path):
     assert path.stat().st_mode & 0o777 == 0o640
 
 
-def test_a_link_at_the_staging_path_is_not_followed(tmp_path):
-    (tmp_path / ".file.staged").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError):
-        write_atomically(tmp_path / "file", "new")
-    assert not (tmp_path / "elsewhere").exists()
+@pytest.mark.parametrize("make", [lambda path, to: path.symlink_to(to), lambda path, to: os.mkfifo(path)])
+def test_a_link_or_fifo_at_the_staging_path_is_replaced(tmp_path, make):
+    make(tmp_path / ".file.staged", tmp_path / "elsewhere")
+    write_atomically(tmp_path / "file", "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_text() == "new"
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda path: os.mkfifo(path), "not a regular file"),
+        (lambda path: path.mkdir(), "directory"),
+        (lambda path: path.symlink_to("/dev/zero"), "not a regular file"),
+        (lambda path: os.truncate(os.open(path, os.O_CREAT | os.O_RDWR), MAX_FILE + 1), f"more than {MAX_FILE} bytes"),
+    ],
+    ids=["FIFO", "directory", "device", "huge"],
+)
+def test_what_is_no_text_is_an_error_at_once(tmp_path, make, why):
+    make(tmp_path / "haproxy.cfg")
+    with pytest.raises(OSError, match=why):
+        read_text(tmp_path / "haproxy.cfg")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from ansible.module_utils.hamesh.host.files import write_atomically
 from ansible.module_utils.hamesh.host.generations import FOUND, KEPT, RAN, Generations
@@ -95,3 +97,44 @@ def test_a_generation_with_slashes_in_its_name_stays_in_the_directory(path):
     generations.add("../../etc/passwd", "y")
     generations.add("", "z")
     assert names(generations) == ["00003-unnamed.cfg", "00002--..-etc-passwd.cfg", "00001-x.cfg"]
+
+
+def test_what_is_no_kept_file_is_neither_read_nor_removed(path, tmp_path):
+    """A stray file would otherwise end every later run, a FIFO would stop it, and a link would be followed."""
+    generations = Generations(path)
+    generations.add("0a1b", "first\n")
+    directory, secret = generations.directory, tmp_path / "secret"
+    secret.write_text("secret\n")
+    (directory / "00009-link.cfg").symlink_to(secret)
+    os.mkfifo(directory / "00010-fifo.cfg")
+    (directory / "00011-directory.cfg").mkdir()
+    for name in (
+        "12345",
+        "12345-.swp",
+        "\u00b2\u00b2\u00b2\u00b2\u00b2-x.cfg",
+        "00012-a b.cfg",
+        "notes.txt",
+        "00013-x.cfg.bak",
+    ):
+        (directory / name).write_text("stray\n")
+    (directory / ".x.staged").mkdir()
+    before = {entry.name for entry in directory.iterdir()}
+    generations.add("2c3d", "second\n")
+    assert [entry.name for entry in generations.entries()] == ["00002-2c3d.cfg", "00001-0a1b.cfg"]
+    assert {entry.name for entry in directory.iterdir()} == {*before, "00002-2c3d.cfg"}
+    assert secret.read_text() == "secret\n"
+
+
+@pytest.mark.parametrize("kind", ["link", "open to others", "file"])
+def test_a_directory_that_others_can_write_is_refused(path, tmp_path, kind):
+    directory = path.with_name(f"{path.name}.generations")
+    if kind == "link":
+        (tmp_path / "elsewhere").mkdir()
+        directory.symlink_to(tmp_path / "elsewhere")
+    elif kind == "file":
+        directory.write_text("")
+    else:
+        directory.mkdir()
+        directory.chmod(0o777)
+    with pytest.raises(OSError, match="it is not a directory that only uid"):
+        Generations(path).add("0a1b", "first\n")

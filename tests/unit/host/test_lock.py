@@ -43,3 +43,18 @@ def test_the_lock_of_a_killed_process_is_free(held, tmp_path):
     held.wait()
     with hold_lock(0.2):
         assert f"pid {os.getpid()}, run by " in (tmp_path / "lock").read_text()
+
+
+def test_a_link_at_the_lock_or_its_directory_is_not_followed(tmp_path, monkeypatch):
+    other = tmp_path / "other"
+    other.write_text("kept\n")
+    monkeypatch.setattr(lock, "RECORDS", tmp_path / "records")
+    (tmp_path / "records").mkdir(mode=0o700)
+    (tmp_path / "records/lock").symlink_to(other)
+    with pytest.raises(OSError, match="symbolic links"), hold_lock(1):
+        pass
+    monkeypatch.setattr(lock, "RECORDS", tmp_path / "linked")
+    (tmp_path / "linked").symlink_to(tmp_path / "records")
+    with pytest.raises(OSError, match="not a directory"), hold_lock(1):
+        pass
+    assert other.read_text() == "kept\n"

@@ -132,9 +132,10 @@ def test_a_server_that_the_process_does_not_have_is_a_failure(start):
     process, configuration = start(*PLAIN)
     states = {"app/a": ServerState(configuration.servers["app/a"].words, 0, "")}
     process.servers["app/z"] = process.servers.pop("app/a")
-    assert runtime_state.restore(states, configuration) == [
-        "HAProxy answered 'set weight app/a 0%' with 'No such server.'"
-    ]
+    missing = f"the answer to 'show stat' at {configuration.socket} has no server app/a"
+    assert runtime_state.restore(states, configuration) == [missing]
+    with pytest.raises(StatsSocketError, match=re.escape(missing)):
+        runtime_state.read(configuration)
 
 
 def test_states_of_a_stopped_process_cannot_be_read(tmp_path):

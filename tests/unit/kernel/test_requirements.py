@@ -4,8 +4,9 @@ import pytest
 from ansible.module_utils.hamesh.kernel.keys import KernelError, combine, is_enough, parse_ports, render_ports
 from ansible.module_utils.hamesh.kernel.requirements import least_keys, tcp_memory
 from ansible.module_utils.hamesh.mesh.build_dir import kernel_requirements
+from ansible.module_utils.hamesh.mesh.compiler import compile_mesh
 from kernel_host import LIVE, PATH, Host
-from meshes import compiled
+from meshes import NETWORKS, compiled
 
 RESERVED = "net.ipv4.ip_local_reserved_ports"
 NR_OPEN, TRACKED = "fs.nr_open", "net.netfilter.nf_conntrack_max"
@@ -33,13 +34,14 @@ def test_a_host_needs_the_ports_of_its_services_and_of_its_sidecar():
     hosts = {"app1": {}, "web1": {"sidecar_maxconn": 100}}
     requirements = kernel_requirements(compiled({"check": {"port": 9090}, "consumers": ["web"]}, hosts))
     assert requirements == {
-        "app1": {"ports": [8080, 9090], "maxconn": 0, "backlog": 0},
-        "app2": {"ports": [8080, 9090], "maxconn": 0, "backlog": 0},
-        "web1": {"ports": [8081], "maxconn": 100, "backlog": 100},
-        "web2": {"ports": [8081], "maxconn": 4096, "backlog": 4096},
+        "app1": {"ports": [8080, 9090], "maxconn": 0, "backlog": 0, "nofile": 0},
+        "app2": {"ports": [8080, 9090], "maxconn": 0, "backlog": 0, "nofile": 0},
+        "web1": {"ports": [8081], "maxconn": 100, "backlog": 100, "nofile": 4396},
+        "web2": {"ports": [8081], "maxconn": 4096, "backlog": 4096, "nofile": 16384},
     }
     both = kernel_requirements(compiled({"consumers": ["app"]}))
-    assert both == {host: {"ports": [8080, 8081], "maxconn": 4096, "backlog": 4096} for host in ("app1", "app2")}
+    needed = {"ports": [8080, 8081], "maxconn": 4096, "backlog": 4096, "nofile": 16384}
+    assert both == {"app1": needed, "app2": needed}
 
 
 @pytest.mark.parametrize(
@@ -226,3 +228,10 @@ def test_all_mistakes_in_numbers_are_in_one_error(host):
         host.apply({}, maxconn=-1, backlog=-2, nofile=-3, path=PATH)
     for message in ("maxconn = -1", "backlog = -2", "nofile = -3"):
         assert message in str(caught.value)
+
+
+def test_a_sidecar_of_thousands_of_servers_needs_more_open_files():
+    pool = {f"app{at}": {"mesh_address": f"10.20.{1 + at // 200}.{at % 200 + 1}"} for at in range(2000)}
+    services = {"app": {"port": 8080, "local_port": 8081, "consumers": ["web"]}}
+    mesh = compile_mesh(services, NETWORKS, {"web1": {}, **pool}, {"web": ["web1"], "app": list(pool)})
+    assert kernel_requirements(mesh)["web1"]["nofile"] == 3 * 4096 + 1 + 2 * 2000 + 1024

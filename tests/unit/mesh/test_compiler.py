@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+import re
 
 import pytest
-from ansible.module_utils.hamesh.mesh.compiler import compile_mesh
-from meshes import GROUPS, HOSTS, NETWORKS, compiled, mistakes
+from ansible.module_utils.hamesh.mesh.compiler import HOST_VARIABLES, MADE_GROUPS, compile_mesh
+from meshes import GROUPS, HOSTS, NETWORKS, ROOT, compiled, mistakes
 
 GOOD = {"port": 8080, "local_port": 8081, "consumers": ["web"]}
 
@@ -127,7 +128,10 @@ def test_a_mistake_in_a_field_is_reported_with_what_is_allowed(fields, where, al
         ({"app1": {"mesh_state": "down"}}, "host app1: mesh_state: 'down'", "one of ready, drain, maint"),
         ({"app1": {"mesh_backup": "si"}}, "host app1: mesh_backup: 'si'", "true or false"),
         ({"app1": {"mesh_zone": "a b"}}, "host app1: mesh_zone: 'a b'", "letters, digits"),
-        ({"app1": {"kvm_hypervisor": 7}}, "host app1: kvm_hypervisor: 7", "a name"),
+        ({"app1": {"kvm_hypervisor": 7.5}}, "host app1: kvm_hypervisor: 7.5", "a name"),
+        ({"app1": {"mesh_zone": True}}, "host app1: mesh_zone: True", "a name"),
+        ({"app1": {"mesh_address": "10.20.255.255"}}, "host app1: mesh_address", "broadcast address of 10.20.0.0/16"),
+        ({"app1": {"mesh_address": "10.20.0.0"}}, "host app1: mesh_address", "network or broadcast address"),
         ({"web1": {"sidecar_dialect": "1.3"}}, "host web1: sidecar_dialect: '1.3'", "one of 1.4, 1.5"),
         ({"web1": {"sidecar_maxconn": 0}}, "host web1: sidecar_maxconn: 0", "from 1 to 1000000"),
     ],
@@ -215,3 +219,96 @@ def test_a_null_value_counts_as_left_out():
         (),
         50000,
     )
+
+
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_every_variable_of_a_host_may_be_left_out_by_null_or_an_empty_string(nothing):
+    hosts = {host: dict.fromkeys(HOST_VARIABLES, nothing) | variables for host, variables in HOSTS.items()}
+    assert compile_mesh({"app": GOOD}, NETWORKS, hosts, GROUPS) == compile_mesh({"app": GOOD}, NETWORKS, HOSTS, GROUPS)
+
+
+def test_a_host_without_ansible_host_may_be_named_by_its_address():
+    groups = {"web": ["10.20.0.7"], "app": ["10.20.0.8", "10.20.0.9"]}
+    mesh = compile_mesh({"app": GOOD}, NETWORKS, {name: {} for name in ("10.20.0.7", "10.20.0.8", "10.20.0.9")}, groups)
+    assert [backend.address for backend in mesh.pools["app"]] == ["10.20.0.8", "10.20.0.9"]
+
+
+def test_zones_and_hypervisors_may_be_numbers():
+    hosts = {**HOSTS, "app1": {**HOSTS["app1"], "mesh_zone": 1, "kvm_hypervisor": 12}, "web1": {"mesh_zone": 1}}
+    mesh = compile_mesh({"app": GOOD}, NETWORKS, hosts, GROUPS)
+    assert (mesh.pools["app"][0].zone, mesh.pools["app"][0].hypervisor, mesh.sidecars["web1"].zone) == ("1", "12", "1")
+
+
+@pytest.mark.parametrize(
+    ("network", "kind"),
+    [
+        ("127.0.0.0/8", "loopback"),
+        ("169.254.0.0/16", "link-local"),
+        ("8.8.8.0/24", "not private"),
+        ("0.0.0.0/0", "not private"),
+        ("10.0.0.0/7", "not private"),
+        ("172.0.0.0/8", "not private"),
+        ("fe80::/10", "link-local"),
+        ("2000::/3", "not private"),
+    ],
+)
+def test_a_network_that_is_not_private_is_used_only_if_it_is_allowed_by_name(network, kind):
+    messages = mistakes({"app": GOOD}, [*NETWORKS, network], HOSTS, GROUPS)
+    assert len(messages) == 1, messages
+    assert messages[0].startswith(f"mesh_networks[1]: '{network}' is not allowed")
+    assert f"this one is {kind}. To use it, add it to mesh_allow_networks" in messages[0]
+    allowed = compile_mesh({"app": GOOD}, [*NETWORKS, network], HOSTS, GROUPS, allow_networks=[network])
+    assert list(allowed.pools) == ["app"]
+
+
+def test_two_hosts_of_a_pool_with_one_address_are_a_mistake():
+    hosts = {**HOSTS, "app2": {"mesh_address": "10.20.0.1"}}
+    (mistake,) = mistakes({"app": GOOD}, NETWORKS, hosts, GROUPS)
+    assert mistake.startswith("group app: hosts app1 and app2 have the same address, 10.20.0.1; fix mesh_address")
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "::1"])
+def test_a_host_with_a_name_of_the_controller_is_a_mistake(name):
+    assert (
+        f"host {name}: is Ansible's name for the controller" in mistakes({}, NETWORKS, {name: {}}, {"all": [name]})[0]
+    )
+
+
+@pytest.mark.parametrize("name", ["t7:all", "all", "ungrouped", "a:!b"])
+def test_a_host_whose_name_is_a_pattern_is_a_mistake(name):
+    hosts = {**HOSTS, name: {"mesh_address": "10.20.0.3"}}
+    messages = mistakes({"app": GOOD}, NETWORKS, hosts, {**GROUPS, "app": ["app1", name]})
+    assert messages
+    assert f"host: '{name}' is not allowed" in messages[0]
+
+
+@pytest.mark.parametrize("name", ["!web", "&web", "~web.*", "web*", "web:app", "web,app", "web[0]"])
+def test_a_group_whose_name_is_a_pattern_is_a_mistake(name):
+    groups = {**GROUPS, name: ["app1"]}
+    for fields in ({"pool": name}, {"pool": "app", "consumers": [name]}):
+        messages = mistakes({"app": {**GOOD, **fields}}, NETWORKS, HOSTS, groups)
+        assert len(messages) == 1, messages
+        assert "since Ansible reads others as patterns" in messages[0]
+
+
+def test_all_hosts_are_no_pool_but_may_be_consumers():
+    assert (
+        "is not allowed, use a group of the hosts that serve it"
+        in mistakes({"app": {**GOOD, "pool": "all"}}, NETWORKS, HOSTS, GROUPS)[0]
+    )
+    assert mistakes({"app": {**GOOD, "consumers": ["all"]}}, NETWORKS, HOSTS, GROUPS) == []
+
+
+def test_a_group_that_a_play_makes_is_a_mistake():
+    groups = {**GROUPS, "rollout_due": ["web1"]}
+    expected = ["group rollout_due: is a group that a play makes; rename it"]
+    assert mistakes({"app": GOOD}, NETWORKS, HOSTS, groups) == expected
+
+
+def test_the_groups_that_plays_make_are_known():
+    made = set()
+    for file in [*ROOT.glob("playbooks/*.yml"), *ROOT.glob("roles/*/tasks/*.yml")]:
+        for key in re.findall(r"group_by:\n +key: (.+)", file.read_text()):
+            stem, _, rest = key.strip('"').partition("{{")
+            made |= {stem + word for word in re.findall(r"'([a-z]+)'", rest) if word != "localhost"} or {stem}
+    assert made - {""} == set(MADE_GROUPS)

@@ -31,11 +31,12 @@ NAME = "[A-Za-z0-9_.:-]+"
 GLOBAL = re.compile(
     r"description hamesh [0-9a-f]{12}\nnode [A-Za-z0-9_.-]+\nlog 127\.0\.0\.1 local0\nmaxconn [0-9]+\n"
     r"daemon\nstats socket /run/haproxy/admin\.sock mode 600 level admin"
-    r"( expose-fd listeners\nhard-stop-after [0-9]+s)?"
+    r"( expose-fd listeners\nhard-stop-after [0-9]+s)?(\nmworker-max-reloads 2147483647)?(\nstrict-limits)?"
+    r"(\ncpu-policy first-usable-node)?"
 )
 DEFAULTS = re.compile(
     r"mode (http|tcp)\nlog global\noption \1log\noption dontlognull\nmaxconn [0-9]+\nretries 3\noption redispatch\n"
-    r"(option http-server-close\n(option idle-close-on-response\n)?)?"
+    r"(option http-server-close\nno option abortonclose\n(option idle-close-on-response\n)?)?"
     r"timeout connect 5000\ntimeout client 50000\ntimeout server 50000"
 )
 FIELD = re.compile(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+from ansible.module_utils.hamesh.haproxy.behaviour import changed_behaviours
+from ansible.module_utils.hamesh.haproxy.lint import lint
 from ansible.module_utils.hamesh.haproxy.releases import DIALECTS
 from ansible.module_utils.hamesh.haproxy.syntax import generation, name_text, parse
 from ansible.module_utils.hamesh.mesh.compiler import compile_mesh
@@ -30,6 +32,7 @@ defaults
     retries 3
     option redispatch
     option http-server-close
+    no option abortonclose
     timeout connect 5000
     timeout client 50000
     timeout server 50000
@@ -77,13 +80,28 @@ def test_a_tcp_service_may_be_checked_by_http():
         ("stats socket /run/haproxy/admin.sock mode 600 level admin expose-fd listeners", "1.8"),
         ("hard-stop-after 7s", "1.8"),
         ("option idle-close-on-response", "2.6"),
+        ("no option abortonclose", "1.4"),
+        ("mworker-max-reloads 2147483647", "2.0"),
+        ("strict-limits", "2.1"),
+        ("cpu-policy first-usable-node", "3.2"),
     ],
 )
-def test_a_line_for_reloads_is_rendered_from_the_dialect_that_has_it(line, since):
+def test_a_line_that_fixes_a_behaviour_is_rendered_from_the_dialect_that_has_it(line, since):
     for dialect in DIALECTS:
         host = {"sidecar_dialect": dialect, "sidecar_hard_stop_after": 7}
         text = text_of(compiled({}, {"web1": host}))
         assert (f"    {line}\n" in text) == (DIALECTS.index(dialect) >= DIALECTS.index(since)), dialect
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_sidecar_is_accepted_without_a_warning_from_its_dialect_on(dialect):
+    assert lint(text_of(compiled({}, {"web1": {"sidecar_dialect": dialect}})), dialect) == []
+
+
+@pytest.mark.parametrize("subject", ["abortonclose", "balance", "mworker-max-reloads", "cpu-policy", "limits (", "SNI"])
+def test_a_sidecar_leaves_nothing_that_matters_to_a_default_of_3_3(subject):
+    text = text_of(compiled({}, {"web1": {"sidecar_dialect": "3.2"}}))
+    assert not any(subject in message for message in changed_behaviours(text, "1.4"))
 
 
 def test_http_and_tcp_services_have_their_own_defaults():

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from ansible.module_utils.hamesh.mesh.compiler import compile_mesh
 from ansible.module_utils.hamesh.mesh.render import render
-from ansible.module_utils.hamesh.mesh.review import review
-from meshes import TEMPLATE, compiled
+from ansible.module_utils.hamesh.mesh.review import port_warnings, review
+from meshes import GROUPS, HOSTS, NETWORKS, TEMPLATE, compiled
 
 
 def reviewed(mesh, change=lambda text: text):
@@ -43,7 +44,7 @@ def test_a_sidecar_is_linted_for_its_own_dialect():
     [
         ("reqadd X-A:\\ b", "rejected from 2.1 on"),
         ("option accept-invalid-http-request", "with a warning"),
-        ("http-request normalize-uri path-merge-slashes", "was not measured"),
+        ("http-request allow frobnicate", "was not measured"),
     ],
 )
 def test_a_line_that_a_later_release_rejects_or_that_was_not_measured_is_a_warning(line, why):
@@ -57,3 +58,15 @@ def test_a_line_that_a_later_release_rejects_or_that_was_not_measured_is_a_warni
 def test_a_line_of_the_template_is_linted():
     result = reviewed(compiled({}), lambda text: text.replace("    daemon\n", "    daemon\n    nbproc 2\n"))
     assert [message.split(":")[0] for message in result.warnings] == ["every service"]
+
+
+def test_a_port_that_a_host_serves_and_calls_is_a_warning():
+    services = {
+        "app": {"port": 8080, "local_port": 8081, "consumers": ["web"]},
+        "web": {"port": 8081, "local_port": 8082, "consumers": ["app"]},
+    }
+    hosts = {**HOSTS, "web1": {"mesh_address": "10.20.0.3"}, "web2": {"mesh_address": "10.20.0.4"}}
+    assert port_warnings(compile_mesh(services, NETWORKS, hosts, GROUPS)) == [
+        "mesh_services.web.port: 8081 is also the local_port of app; let the application of web listen on the host's "
+        "address and not on all addresses, or give one of them another port (on host web1 and 1 more)"
+    ]

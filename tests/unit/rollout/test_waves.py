@@ -176,7 +176,7 @@ def test_all_mistakes_in_a_policy_are_reported():
     )
 
 
-@pytest.mark.parametrize("value", [True, 0, -1, 1001, "fast", "", float("inf"), float("nan"), [2], {}, b"2"])
+@pytest.mark.parametrize("value", [True, 0, -1, 1001, "fast", " ", float("inf"), float("nan"), [2], {}, b"2"])
 def test_a_value_that_is_no_growth_is_refused(value):
     with pytest.raises(RolloutError, match=r"rollout_growth: .* or unlimited"):
         read_policy(None, value)
