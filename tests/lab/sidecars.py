@@ -11,7 +11,7 @@ from ansible.module_utils.hamesh.haproxy.syntax import name_text
 from lab import ROOT, ask, module, services_of, shell
 
 HOSTS = ("media1", "web1", "web2")  # Debian 11, 12 and 13 with HAProxy 2.2, 2.6 and 3.0
-WAYS = {"media1": "tcp-migrate-req", "media2": "master-worker", "web1": "master-worker", "web2": "master-worker"}
+WAYS = {"media1": "expose-fd", "media2": "master-worker", "web1": "master-worker", "web2": "master-worker"}
 FILE = "/etc/haproxy/haproxy.cfg"
 MISNAMED = "\nglobal\n    description another\n"  # runs, and its process says that it is another
 HANG = "/run/systemd/system/haproxy.service.d/99-hang.conf"

@@ -59,8 +59,9 @@ def test_the_processes_run_the_compiled_generations(index):
 
 
 def test_the_configurations_are_accepted_without_a_warning(index):
-    for host in index["sidecars"]:
-        result = module(host, "haproxy_check", path="/etc/haproxy/haproxy.cfg", dialect="1.4").result(host)
+    for host, sidecar in index["sidecars"].items():
+        dialect = sidecar["dialect"]
+        result = module(host, "haproxy_check", path="/etc/haproxy/haproxy.cfg", dialect=dialect).result(host)
         warnings = [text for text in result.get("warnings", []) if not text.startswith("behaves otherwise from")]
         assert (result["errors"], warnings) == ([], []), (host, result["version"])
 

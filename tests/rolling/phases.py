@@ -18,7 +18,6 @@ from table import Table
 
 CONSUMERS = ("media1", "media2", "user1", "user2", "web1", "web2")
 LOADED = CONSUMERS if LONG else ("media1", "user1", "web1")  # in short, one of each release
-DIALECTS = {"bullseye": "2.2", "bookworm": "2.6", "trixie": "3.0"}  # the HAProxy that each release has
 # What a user gets who sets no dialect: clients that keep connections open can lose requests then, which are counted.
 DEFAULT = bool(os.environ.get("SOAK_DEFAULT_DIALECT"))
 RATE = 50  # requests a second on each host, where a client must not stop when nobody listens
@@ -105,11 +104,22 @@ def everywhere(function: Callable[[str], Any], hosts: tuple[str, ...] = LOADED) 
         return dict(zip(hosts, pool.map(function, hosts)))
 
 
-def _raise_dialects(groups: dict[str, Any], services: dict[str, Any]) -> None:
+def _unset_dialects(groups: dict[str, Any], services: dict[str, Any]) -> None:
     for group in groups.values():
         for variables in group["hosts"].values():
             if variables and "lab_image" in variables:
-                variables["sidecar_dialect"] = DIALECTS[variables["lab_image"]]
+                variables["sidecar_dialect"] = None
+
+
+@contextlib.contextmanager
+def default_dialect() -> Iterator[Path]:
+    """The lab as somebody has it who sets no dialect; afterwards it is rolled out as it was."""
+    unset = changed_inventory(_unset_dialects)
+    apply(unset)
+    try:
+        yield unset
+    finally:
+        apply(INVENTORY)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -120,11 +130,8 @@ def ended() -> None:
 
 @pytest.fixture(scope="module")
 def inventory() -> Iterator[Path]:
-    """The lab with sidecars that keep to what their own HAProxy can; afterwards it is rolled out as it was."""
-    raised = INVENTORY if DEFAULT else changed_inventory(_raise_dialects)
-    apply(raised)
-    yield raised
-    apply(INVENTORY)
+    with default_dialect() if DEFAULT else contextlib.nullcontext(INVENTORY) as used:
+        yield used
 
 
 def apply(inventory: Path) -> None:

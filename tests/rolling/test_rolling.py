@@ -11,7 +11,17 @@ import shlex
 from pathlib import Path
 
 from lab import LONG, module, shell
-from phases import CONSUMERS, LOADED, at_a_rate, everywhere, lost, roll, under_load, wait_for_old_processes
+from phases import (
+    CONSUMERS,
+    LOADED,
+    at_a_rate,
+    default_dialect,
+    everywhere,
+    lost,
+    roll,
+    under_load,
+    wait_for_old_processes,
+)
 
 RELOADS = 100 if LONG else 8
 ROLLING_RELOADS = 20 if LONG else 1
@@ -50,7 +60,8 @@ def test_each_client_notices_requests_that_are_lost():
 
 
 def test_this_load_shows_what_a_reload_loses_that_hands_nothing_over():
-    with without_migration(OLDEST), under_load("baseline", "dialect 1.4, tcp_migrate_req=0", RELOADS) as now:
+    baseline = under_load("baseline", "dialect 1.4, tcp_migrate_req=0", RELOADS)
+    with default_dialect(), without_migration(OLDEST), baseline as now:
         now.old = max(everywhere(reload(RELOADS)).values())
     failed = lost(now.of(OLDEST))
     for host in OLDEST:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from lab import module, playbook, shell
+from load import CLIENTS
 from sidecars import HOSTS
 from table import Table
 
@@ -15,16 +16,24 @@ BINARY = "/usr/sbin/haproxy"
 # A build host for each release of Debian: hosts of the mesh here, since the lab has no others, so they are named.
 BUILD_HOST = "{{ {'bullseye': 'media1', 'bookworm': 'web1', 'trixie': 'web2'}[lab_image] }}"
 
+CALLING = CLIENTS[:2]  # a connection per request, and connections that are kept
 MOVES = Table("sources", ("moved", "host", "requests", "failed"))
-RELOADS = Table(
-    "old-releases", ("release", "host", "client", "reloads", "method", "old processes", "requests", "failed")
+RELEASES = Table(
+    "old-releases",
+    (
+        "release",
+        "done",
+        "method",
+        "old processes",
+        *[f"{client.name}: {what}" for client in CALLING for what in ("sent", "failed")],
+    ),
 )
 
 
-def deploy(hosts, *arguments, **settings):
-    """Roll out on some hosts, with the HAProxy that settings say."""
-    words = [*arguments, "--limit", ",".join(hosts), "-e", json.dumps(settings)]
-    return playbook("playbooks/deploy-sidecars.yml", *words)
+def deploy(hosts, *arguments, inventory=None, **settings):
+    """Roll out on some hosts, with the HAProxy that settings say, and in a dialect that each of them speaks."""
+    words = [*arguments, "--limit", ",".join(hosts), "-e", json.dumps({"sidecar_dialect": "1.4", **settings})]
+    return playbook("playbooks/deploy-sidecars.yml", *words, inventory=inventory)
 
 
 def version(host):
@@ -69,5 +78,5 @@ def moves():
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     sent, failed = (sum(row[column] for row in MOVES.rows) for column in (2, 3))
     MOVES.show(terminalreporter, "HAProxy from three sources", f"{failed} of {sent} requests failed")
-    sent = sum(row[6] for row in RELOADS.rows)
-    RELOADS.show(terminalreporter, "Reloads of releases built from HAPROXY_SOURCES", f"{sent} requests")
+    sent = sum(count for row in RELEASES.rows for count in row[4::2])
+    RELEASES.show(terminalreporter, "Releases built from HAPROXY_SOURCES", f"{sent} requests")

@@ -1,26 +1,27 @@
 """Releases that no distribution in the lab has, such as 1.4.25, 1.5, 1.6, 1.7, 1.8, 1.9, 2.0 and 3.4, are built from
-their sources and reloaded without a restart, also those that fork, as HAProxy up to 1.7 does. HAPROXY_SOURCES names a
-folder with them, each haproxy-VERSION.tar.gz."""
+their sources, in their own dialect, and do what a sidecar's life consists of, while applications call. HAPROXY_SOURCES
+names a folder with them, each haproxy-VERSION.tar.gz."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from ansible.module_utils.hamesh.haproxy.releases import parse_version
-from lab import mesh, module, shell
-from load import CLIENTS, Load
-from moves import RELOADS, deploy, settings_of, version
+from lab import changed_inventory, mesh, module, playbook, shell
+from load import Load
+from moves import CALLING, RELEASES, deploy, settings_of, version
 from sidecars import HOSTS
 
 SOURCES = os.environ.get("HAPROXY_SOURCES", "")
 TARBALLS = sorted(Path(SOURCES).glob("haproxy-*.tar.gz")) if SOURCES else []
 NO_SOURCES = pytest.mark.skipif(not SOURCES, reason="HAPROXY_SOURCES names no folder of haproxy-VERSION.tar.gz")
 TIMES = 20
-CLOSING, KEEPING = CLIENTS[:2]  # a connection per request, and connections that are kept
+DRAINED = "user1"  # one of the two that answer the clients
 LESS = "/run/systemd/system/haproxy.service.d/99-less.conf"
 
 
@@ -29,16 +30,43 @@ LESS = "/run/systemd/system/haproxy.service.d/99-less.conf"
     params=TARBALLS or [pytest.param(None, marks=NO_SOURCES)],
     ids=lambda tarball: tarball and tarball.name,
 )
-def release(request):
-    """One of them, built on a host of each release of Debian, and running there."""
+def built(request):
+    """One of them, built on a host of each release of Debian, and running there: its version, and settings for it."""
     assert request.param, f"there is no haproxy-VERSION.tar.gz in HAPROXY_SOURCES={SOURCES}"
-    name = request.param.name[len("haproxy-") : -len(".tar.gz")]
-    run = deploy(HOSTS, **settings_of(request.param, name, "source"))
+    release = request.param.name[len("haproxy-") : -len(".tar.gz")]
+    dialect = ".".join(release.split(".")[:2])
+    settings = {**settings_of(request.param, release, "source"), "sidecar_dialect": dialect}
+    run = deploy(HOSTS, **settings)
     assert run.code == 0, run.output
     for host in HOSTS:
-        assert version(host).partition("-")[0] == name
-        assert shell(host, "systemctl show haproxy -p Type --value").strip() == ("forking" if forks(name) else "notify")
-    return name
+        assert version(host).partition("-")[0] == release
+        kind = "forking" if forks(release) else "notify"
+        assert shell(host, "systemctl show haproxy -p Type --value").strip() == kind
+    done = module(",".join(HOSTS), "ansible.builtin.apt", package="wrk", install_recommends=False, update_cache=True)
+    assert done.code == 0, done.output
+    return release, settings
+
+
+@contextlib.contextmanager
+def under_load(release, done):
+    """Clients on all three call while something is done: a row of the table, and nobody lost a request, unless the
+    methods that are collected have a restart among them, whose own callers do."""
+    methods, old = Counter(), [0]
+    load = Load(mesh(), HOSTS, last=True, clients=CALLING)
+    try:
+        time.sleep(2)  # until all clients are at work
+        yield methods, old
+    finally:
+        counts = load.stop()
+        row = [release, done, ", ".join(sorted(methods)), max(old)]
+        for client in CALLING:
+            sums = [counts[host, client.name] for host in HOSTS]
+            kinds = sum((one.failed for one in sums), Counter())
+            row += [sum(one.sent for one in sums), sum(kinds.values())]
+        RELEASES.rows.append(row)
+    if "restart" not in methods:
+        lost = {who: count.failed for who, count in counts.items() if count.failed}
+        assert not lost
 
 
 def forks(release):
@@ -59,32 +87,76 @@ def most_files(host):
     return int(shell(host, "awk '/^Max open files/ {print $5}' /proc/$(cat /run/haproxy/haproxy.pid)/limits"))
 
 
-def test_reloads_are_no_restarts_and_lose_nothing(release):
-    done = module(",".join(HOSTS), "ansible.builtin.apt", package="wrk", install_recommends=False, update_cache=True)
-    assert done.code == 0, done.output
-    methods, old = {host: set() for host in HOSTS}, dict.fromkeys(HOSTS, 0)
-    load = Load(mesh(), HOSTS, last=True, clients=(CLOSING, KEEPING))
-    try:
-        time.sleep(2)  # until all clients are at work
+def ways(release):
+    """How such a release may be reloaded."""
+    if parse_version(release) >= (2, 6):
+        return {"master-worker"}  # its master keeps the listeners
+    return {"tcp-migrate-req", "sf"} if forks(release) else {"expose-fd"}
+
+
+def test_reloads_are_no_restarts_and_lose_nothing(built):
+    release, _ = built
+    with under_load(release, f"{TIMES} reloads") as (methods, old):
         for _ in range(TIMES):
-            for host, result in reload().items():
-                methods[host].add(result["method"])
-                old[host] = max(old[host], len(result["old_processes"]))
-    finally:
-        counts = load.stop()
-        for (host, client), count in counts.items():
-            kinds = ", ".join(f"{kind} {times}" for kind, times in count.failed.most_common())
-            failed = f"{sum(count.failed.values())}{kinds and f' ({kinds})'}"
-            method = ", ".join(sorted(methods[host]))
-            RELOADS.rows.append((release, host, client, TIMES, method, old[host], count.sent, failed))
-    master = {"master-worker"} if parse_version(release) >= (2, 6) else set()  # its master keeps the listeners
-    assert all(found <= (master or {"tcp-migrate-req", "sf"}) for found in methods.values()), methods
-    lost = {host: counts[host, CLOSING.name].failed for host in HOSTS}
-    assert not any(lost.values()), lost
+            for result in reload().values():
+                methods[result["method"]] += 1
+                old.append(len(result["old_processes"]))
+    assert set(methods) <= ways(release)
 
 
-def test_each_reload_has_the_limit_of_open_files_that_the_unit_gives(release):
+def methods_of(run):
+    """How the sidecars of a run went from one generation to another."""
+    assert run.code == 0, run.output
+    found = {
+        host: [one["method"] for one in run.results[host] if one.get("changed") and "method" in one] for host in HOSTS
+    }
+    assert all(len(one) == 1 for one in found.values()), found
+    return Counter(method for one in found.values() for method in one)
+
+
+def states():
+    """What the process of each says of the server that is drained."""
+    infos = module(",".join(HOSTS), "haproxy_info").last
+    return {
+        host: {one["status"] for one in info["servers"] if one["server"] == DRAINED} for host, info in infos.items()
+    }
+
+
+def test_a_change_a_drain_and_a_roll_back_lose_nothing(built):
+    release, settings = built
+    slower = changed_inventory(lambda _, services: services["user_profile"]["check"].update(interval=2100))
+    before = generations()
+    with under_load(release, "a change") as (methods, _):
+        methods.update(methods_of(deploy(HOSTS, inventory=slower, **settings)))
+    assert set(methods) <= ways(release)
+    with under_load(release, "drain and restore"):
+        for name, state in (("drain-backend", {"MAINT"}), ("restore-backend", {"UP"})):
+            run = playbook(f"playbooks/{name}.yml", "-e", f"backend={DRAINED}", inventory=slower)
+            assert run.code == 0, run.output
+            assert set().union(*states().values()) == state
+    with under_load(release, "roll back") as (methods, _):
+        limit = ("--limit", ",".join(HOSTS))
+        methods.update(methods_of(playbook("playbooks/roll-back.yml", *limit, inventory=slower)))
+    assert set(methods) <= ways(release)
+    assert generations() == before
+
+
+def generations():
+    infos = module(",".join(HOSTS), "haproxy_info").last
+    return {host: info["generation"] for host, info in infos.items()}
+
+
+def test_it_moves_to_the_package_and_back(built):
+    release, settings = built
+    for done, wanted in (("to the package", {}), ("and back", settings)):
+        with under_load(release, done) as (methods, _):
+            methods.update(methods_of(deploy(HOSTS, **wanted)))
+        assert ("restart" in methods) == forks(release), methods
+
+
+def test_each_reload_has_the_limit_of_open_files_that_the_unit_gives(built):
     """Down and up again, which a master that keeps its limit needs a restart for."""
+    release, _ = built
     if not forks(release):
         pytest.skip("it has a master")
     before = {host: most_files(host) for host in HOSTS}
