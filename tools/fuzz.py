@@ -1,5 +1,5 @@
 """Run tests/unit/mesh/test_fuzz.py on many inventories, on every core, a few thousand to a process; then
-tests/unit/host/test_hostile_answers.py on half as many answers, up to 10,000, of which most are waited for.
+tests/unit/host/test_hostile_answers.py on half as many answers, up to 10,000; most of them are waited for.
 
 Prints the seeds first: `make fuzz FUZZ_SEED=N` replays from N on, `FUZZ_EXAMPLES=N` says how many inventories.
 """
@@ -55,7 +55,7 @@ def main() -> int:
             failed += report(ended, FIRST + at)
     valid, hostile, seconds = counts["valid"], counts["hostile"], time.monotonic() - started
     print(
-        f"fuzz: {valid + hostile} inventories in {seconds:.0f} s: {valid} valid, {hostile} hostile, of which "
+        f"fuzz: {valid + hostile} inventories in {seconds:.0f} s: {valid} valid, {hostile} hostile, and of these "
         f"{counts['refused']} were refused; {failed} of {RUNS} runs failed"
     )
     started, wrong, slowest = time.monotonic(), 0, ""

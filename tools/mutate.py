@@ -1,8 +1,8 @@
 """Break the product in chosen places, one at a time, and see a test fail each time.
 
-A guard that can be taken away without a test failing guards nothing. Each mutation is a piece of code
-(which must stand there exactly once), what takes its place, and the test that must then fail. The
-tests run on a copy of the project; those in tests/lab need the lab, as `make mutate` brings it up.
+A guard that no test misses guards nothing. Each mutation is a piece of code (exactly once in its file), its
+replacement, and the test that must then fail. The tests run on a copy of the project; those in tests/lab, tests/faults
+and tests/rolling need the lab, which `make mutate` creates.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ APPLY = "tests/lab/test_apply.py"
 
 
 class Mutation(NamedTuple):
-    """What is taken away, where, and who must notice."""
+    """What is taken away, where, and the test that must fail."""
 
     what: str
     file: str
@@ -39,7 +39,7 @@ MUTATIONS = [
         "tests/unit/mesh/test_review.py",
     ),
     Mutation(
-        "what the audit finds is written nevertheless",
+        "a text with findings of the audit is written",
         "action_plugins/mesh_compile.py",
         "            if result.discrepancies:\n",
         "            if False:\n",
@@ -102,7 +102,7 @@ MUTATIONS = [
         "tests/unit/host/test_plan.py",
     ),
     Mutation(
-        "the host is not told which generation a run has compiled",
+        "the generation that a run has compiled is not passed to the host",
         "roles/sidecar/tasks/apply.yml",
         '    generation: "{{ sidecar_generation }}"\n',
         "",
@@ -284,7 +284,7 @@ MUTATIONS = [
         "tests/unit/host/test_generations.py",
     ),
     Mutation(
-        "a file that somebody edited is lost",
+        "a file that was edited by hand is lost",
         f"{HAMESH}/host/apply.py",
         "        if self.planned.back_up and self.observed.file:\n",
         "        if False:\n",
@@ -368,7 +368,7 @@ MUTATIONS = [
         "tests/unit/rollout/test_gate.py",
     ),
     Mutation(
-        "a changed sidecar may see nobody",
+        "a changed sidecar may see no backend up",
         f"{HAMESH}/rollout/gate.py",
         "    elif after and lost:\n",
         "    elif False:\n",
@@ -431,7 +431,7 @@ MUTATIONS = [
         "tests/unit/kernel/test_undo.py",
     ),
     Mutation(
-        "nobody notices who sets a key otherwise at boot",
+        "a file that sets a key to another value at boot is not reported",
         f"{HAMESH}/kernel/profile.py",
         "        overridden = _overridden(name, wanted, boot, ours)\n",
         '        overridden = ""\n',
@@ -608,28 +608,33 @@ def pytest(copy: Path, test: str) -> int:
 
 
 def main() -> int:
-    chosen = [one for one in MUTATIONS if not sys.argv[1:] or any(word in one.what for word in sys.argv[1:])]
+    chosen = [
+        mutation for mutation in MUTATIONS if not sys.argv[1:] or any(word in mutation.what for word in sys.argv[1:])
+    ]
     survived = 0
     with tempfile.TemporaryDirectory(prefix="hamesh-mutate-") as directory:
         copy = Path(directory) / "hamesh"
         shutil.copytree(ROOT, copy, symlinks=True, ignore=shutil.ignore_patterns(".git", ".venv", ".*_cache"))
-        for test in dict.fromkeys(one.test for one in chosen):
+        for test in dict.fromkeys(mutation.test for mutation in chosen):
             if pytest(copy, test) != 0:
-                print(f"{test} fails before anything is broken; see to that first")
+                print(f"{test} fails before anything is broken; fix it first")
                 return 2
         print("| broken on purpose | caught by | seconds |\n|---|---|---|", flush=True)
-        for one in chosen:
-            file = copy / one.file
+        for mutation in chosen:
+            file = copy / mutation.file
             whole = file.read_text()
-            if whole.count(one.code) != 1:
-                print(f"'{one.code}' stands {whole.count(one.code)} times in {one.file}; mend this mutation")
+            if whole.count(mutation.code) != 1:
+                print(f"'{mutation.code}' is {whole.count(mutation.code)} times in {mutation.file}; fix this mutation")
                 return 2
-            file.write_text(whole.replace(one.code, one.instead))
+            file.write_text(whole.replace(mutation.code, mutation.instead))
             started = time.monotonic()
-            caught = pytest(copy, one.test) == 1
+            caught = pytest(copy, mutation.test) == 1
             file.write_text(whole)
             survived += not caught
-            print(f"| {one.what} | {one.test if caught else 'NOBODY'} | {time.monotonic() - started:.0f} |", flush=True)
+            print(
+                f"| {mutation.what} | {mutation.test if caught else 'no test'} | {time.monotonic() - started:.0f} |",
+                flush=True,
+            )
     print(f"\n{len(chosen) - survived} of {len(chosen)} mutations were caught.")
     return 1 if survived else 0
 

@@ -1,4 +1,4 @@
-"""The consumers on which the faults are caused: what they run, what they shall run, and what they answer."""
+"""The consumers on which the faults are caused: what they run, what they are to run, and what they answer."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def everywhere(function: Callable[[str], Any]) -> dict[str, Any]:
         return dict(zip(HOSTS, pool.map(function, HOSTS)))
 
 
-# --- what they run and shall run
+# --- what they run and are to run
 
 
 class Generation:
     """A configuration for each host, of a generation of its own. Every second one has one server more."""
 
     count = 0
-    proven: Generation | None = None  # the one that all hosts were last seen to run, with nobody at work since
+    proven: Generation | None = None  # the one that all hosts were last seen to run, with no change since
 
     def __init__(self, extra: str = "") -> None:
         Generation.count += 1

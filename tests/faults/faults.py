@@ -6,8 +6,8 @@ To add one, write a generator of a host: cause the fault, yield, undo it. Its na
     says     what the run says while the fault is there, a regular expression, and then the host is as it was;
              without it, the run succeeds in spite of the fault
     costs    the fault itself stops the process, so requests fail; else none may
-    extra    lines that the new configuration has besides, and the one that mends it has not
-    same     nothing new is rolled out: the run must mend what the fault did to the generation that runs
+    extra    lines that only the new configuration has, not the one that fixes it
+    same     nothing new is rolled out: the run must repair what the fault did to the generation that runs
     options  arguments of haproxy_apply
 """
 

@@ -1,7 +1,7 @@
 """A run that is killed, or that meets another one, at a point of its way: see on_host/sitecustomize.py.
 
-Points are recorded from a run that nobody stops. Each round then aims at one of them on each host, under
-continuous requests, and mends what is left with one run.
+Points are recorded from a run that is not stopped. Each round then aims at one of them on each host, under
+continuous requests, and repairs what is left with one run.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Sweep:
             try:
                 runs = converge(old)
             except AssertionError as error:
-                self.problems[f"not mended after {hit}: {error}"] += 1
+                self.problems[f"not repaired after {hit}: {error}"] += 1
             self.look(hit, old, old)
             for host, point in hit.items():
                 self.note(host, point, asked[host], runs)

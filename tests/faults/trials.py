@@ -66,8 +66,8 @@ def lab() -> Iterator[None]:
     yield
     consumers.weigh("100%")
     consumers.clean()
-    mended = playbook("site.yml", "--limit", ",".join(HOSTS))
-    assert mended.code == 0, mended.output
+    repaired = playbook("site.yml", "--limit", ",".join(HOSTS))
+    assert repaired.code == 0, repaired.output
 
 
 @pytest.fixture

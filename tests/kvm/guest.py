@@ -34,7 +34,7 @@ class Boot(NamedTuple):
 
 
 TABLE = Table("kvm", ("kernel key", "wanted", "after site.yml", "after a reboot"))
-TOLD: list[str] = []  # what the guest is, for the line below the table
+FACTS: list[str] = []  # what the guest is, for the line below the table
 
 
 def boot_id() -> str:
@@ -78,4 +78,4 @@ def rebooted(live: dict[str, str]) -> Boot:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    TABLE.show(terminalreporter, "Kernel keys", ", ".join([f"{len(TABLE.rows)} keys", *TOLD]))
+    TABLE.show(terminalreporter, "Kernel keys", ", ".join([f"{len(TABLE.rows)} keys", *FACTS]))

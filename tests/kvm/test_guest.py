@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from guest import GUEST, TABLE, TOLD, Row, guest_says, live_keys
+from guest import FACTS, GUEST, TABLE, Row, guest_says, live_keys
 from kernel_keys import PROFILE, accounted, in_force
 from lab import ROOT, ask, mesh, playbook, services_of, shell
 
@@ -50,5 +50,5 @@ def test_a_second_rollout_changes_nothing_and_knows_a_kvm_guest(rebooted):
     assert measured["guest"] == {"type": "kvm", "kvm": True, "told_by": "systemd-detect-virt"}
     kernel, processor = shell(GUEST, "uname -r; sed -n 's/^model name.*: //p' /proc/cpuinfo").splitlines()[:2]
     version = shell(GUEST, "haproxy -v").split()[2]
-    TOLD.extend([f"Linux {kernel}", f"HAProxy {version}", processor, f"rebooted in {rebooted.seconds:.0f} s"])
+    FACTS.extend([f"Linux {kernel}", f"HAProxy {version}", processor, f"rebooted in {rebooted.seconds:.0f} s"])
     assert not any("is of type" in finding for finding in measured["findings"])

@@ -72,20 +72,20 @@ def start(*command: str) -> subprocess.Popen[str]:
 
 
 def at_terminal(command: list[str], cwd: Path, prompt: str, typed: str | Callable[[int], str]) -> tuple[int, str]:
-    """Run a command as somebody at a terminal does who types the same at every prompt, or what a function of the
-    prompt's number says: exit code, and what they saw."""
+    """Run a command at a terminal and type the same at every prompt, or what a function of the prompt's number returns:
+    exit code, and what the terminal showed."""
     environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
     pid, terminal = pty.fork()
     if not pid:
         os.chdir(cwd)
         os.execvpe(command[0], command, environment)  # noqa: S606
-    said, answered = "", 0
+    output, answered = "", 0
     try:
         with contextlib.suppress(OSError):  # it has ended
             while piece := os.read(terminal, 65536):
-                said += piece.decode(errors="replace")
-                if said.count(prompt) > answered:
-                    answered = said.count(prompt)
+                output += piece.decode(errors="replace")
+                if output.count(prompt) > answered:
+                    answered = output.count(prompt)
                     time.sleep(1)  # until it listens
                     os.write(terminal, f"{typed(answered) if callable(typed) else typed}\r".encode())
     except BaseException:
@@ -94,21 +94,21 @@ def at_terminal(command: list[str], cwd: Path, prompt: str, typed: str | Callabl
         raise
     finally:
         os.close(terminal)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), said
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), output
 
 
 def _ansible(*command: str) -> Run:
     code, stdout, stderr = forked.run(command, ROOT, ENVIRONMENT)
     try:
-        said = json.loads(stdout[stdout.index("{") :])
+        parsed = json.loads(stdout[stdout.index("{") :])
     except ValueError:
         return Run(code, stdout + stderr, {}, {})
     results: dict[str, list[dict[str, Any]]] = {}
-    for play in said["plays"]:
+    for play in parsed["plays"]:
         for task in play["tasks"]:
             for host, result in task["hosts"].items():
                 results.setdefault(host, []).append(result)
-    return Run(code, stdout + stderr, said["stats"], results)
+    return Run(code, stdout + stderr, parsed["stats"], results)
 
 
 def playbook(name: str, *arguments: str, inventory: Path | None = None) -> Run:
@@ -121,20 +121,20 @@ def module(host: str, name: str, *options: str, **arguments: Any) -> Run:
 
 def ad_hoc(host: str, name: str, *options: str, **arguments: Any) -> list[str]:
     """The words that run a module on a host, or on several with commas between them."""
-    given = ["-a", json.dumps(arguments)] if arguments else []
-    return ["ansible", "-i", str(INVENTORY), host, "-b", "-m", name, *given, *options]
+    values = ["-a", json.dumps(arguments)] if arguments else []
+    return ["ansible", "-i", str(INVENTORY), host, "-b", "-m", name, *values, *options]
 
 
 def hosts() -> dict[str, str]:
     """Every lab host's address by its name, with a port where that is not 22."""
     groups = yaml.safe_load((INVENTORY / "hosts.yml").read_text())["all"]["children"]
-    found = {}
+    addresses = {}
     for group in groups.values():
         for host, values in group["hosts"].items():
             if "ansible_host" in values:
                 port = f":{values['ansible_port']}" if "ansible_port" in values else ""
-                found[host] = values["ansible_host"] + port
-    return found
+                addresses[host] = values["ansible_host"] + port
+    return addresses
 
 
 def on_host(host: str, command: str, address: str = "") -> list[str]:
@@ -158,8 +158,8 @@ def ask(
     """Who answered a consumer's requests, by service: see ask.py."""
     order = {"services": services, "requests": requests, "pause": seconds / requests, "timeout": 30}
     # The program comes by the command line, the order by standard input.
-    said = shell(host, f"python3 -c {shlex.quote(ASK)}", json.dumps(order))
-    return json.loads(said.splitlines()[-1])
+    output = shell(host, f"python3 -c {shlex.quote(ASK)}", json.dumps(order))
+    return json.loads(output.splitlines()[-1])
 
 
 class Requests:
@@ -181,9 +181,9 @@ class Requests:
 
     def counts(self) -> tuple[int, Counter[str]]:
         """How many were sent, and the failed ones by service and reason; a second old while they go on."""
-        given = [(service, *answer) for service, answers in self.answers.items() for answer in answers.items()]
-        failed = {f"{service} {answer}": count for service, answer, count in given if answer.startswith("failed")}
-        return sum(count for *_, count in given), Counter(failed)
+        counts = [(service, *answer) for service, answers in self.answers.items() for answer in answers.items()]
+        failed = {f"{service} {answer}": count for service, answer, count in counts if answer.startswith("failed")}
+        return sum(count for *_, count in counts), Counter(failed)
 
     def stop(self) -> None:
         with contextlib.suppress(BrokenPipeError):  # it went with its host

@@ -34,9 +34,9 @@ class Counts(NamedTuple):
 
 def counts_of_wrk(printed: str) -> Counts:
     """See count.lua. wrk opens a connection again that broke, and goes on."""
-    said = json.loads(re.search(r"^counted: (.*)", printed, re.MULTILINE).group(1))
-    sent, completed = said.pop("sent"), said.pop("answered")
-    failed = Counter({kind: count for kind, count in said.items() if count})
+    counted = json.loads(re.search(r"^counted: (.*)", printed, re.MULTILINE).group(1))
+    sent, completed = counted.pop("sent"), counted.pop("answered")
+    failed = Counter({kind: count for kind, count in counted.items() if count})
     unanswered = sent - completed - sum(failed.values())
     return Counts(sent, completed, failed + Counter(unanswered=max(unanswered, 0)))
 
@@ -101,7 +101,7 @@ CLIENTS = (
     ),
 )
 
-# All hosts share one machine: so that a playbook is not starved, clients take the CPU that nobody else wants. The first
+# All hosts share one machine: so that a playbook is not starved, clients take the CPU that nothing else uses. The first
 # word is for kernels that share it between sessions, and only then look at who is nice.
 LAST = "echo 19 2>/dev/null >/proc/$$/autogroup; renice -n 19 $$ >/dev/null"
 # Until whoever started it closes its standard input. A client that fails at once does not become a busy loop.
@@ -131,7 +131,7 @@ class Load:
             process.stdin.close()
             process.stdin = None  # so that communicate() leaves it alone
         printed = {who: process.communicate(timeout=180)[0] for who, process in self.running.items()}
-        return {(host, client.name): client.read(said) for (host, client), said in printed.items()}
+        return {(host, client.name): client.read(text) for (host, client), text in printed.items()}
 
 
 def by_client(counts: dict[tuple[str, str], Counts]) -> Iterator[tuple[str, Counts]]:

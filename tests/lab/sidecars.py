@@ -78,8 +78,8 @@ def tell(host, *commands):
 
 def servers(host, pool):
     """Weight and status of a pool's servers, as the process has them."""
-    said = module(host, "haproxy_info").result(host)["servers"]
-    return {one["server"]: (one["weight"], one["status"]) for one in said if one["pool"] == pool}
+    rows = module(host, "haproxy_info").result(host)["servers"]
+    return {row["server"]: (row["weight"], row["status"]) for row in rows if row["pool"] == pool}
 
 
 def first_pool(host, index):

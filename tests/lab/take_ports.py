@@ -1,7 +1,8 @@
 """Take ports as busy applications do: open connections on the loopback until no port is left.
 
 Reads {"ports": [...]}, says {"taken": [...], "blocked": [...]}: the local ports of the connections, and which ports
-nobody could listen at meanwhile, though he asked as HAProxy does. It ends with its connections, and leaves none behind.
+no program could listen at meanwhile, although it asked as HAProxy does. It ends with its connections, and leaves
+none behind.
 """
 
 import json
@@ -33,6 +34,6 @@ for port in json.loads(input())["ports"]:
     except OSError:
         blocked.append(port)
     listener.close()
-print(json.dumps({"taken": sorted(one.getsockname()[1] for one in connections), "blocked": blocked}))
+print(json.dumps({"taken": sorted(connection.getsockname()[1] for connection in connections), "blocked": blocked}))
 for connection in connections:
     connection.close()

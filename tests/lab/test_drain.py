@@ -22,7 +22,7 @@ time.sleep(60)
 
 def consumers(index, backend):
     """Hosts whose sidecar has the backend."""
-    pools = {name for name, pool in index["pools"].items() if backend in [one["name"] for one in pool]}
+    pools = {name for name, pool in index["pools"].items() if backend in [member["name"] for member in pool]}
     called = {name for name, service in index["services"].items() if service["pool"] in pools}
     return sorted(host for host, sidecar in index["sidecars"].items() if called & set(sidecar["services"]))
 
@@ -32,10 +32,10 @@ def states(index, backend):
     names = consumers(index, backend)
     asked = module(",".join(names), "haproxy_info")
     return {
-        f"{host} {one['pool']}": (one["status"], one["weight"])
+        f"{host} {server['pool']}": (server["status"], server["weight"])
         for host in names
-        for one in asked.result(host)["servers"]
-        if one["server"] == backend
+        for server in asked.result(host)["servers"]
+        if server["server"] == backend
     }
 
 
@@ -43,7 +43,7 @@ def wait_for(status, host, backend):
     """Wait until a sidecar says this of a backend in every pool it has it in."""
     for _ in range(30):
         servers = module(host, "haproxy_info").result(host)["servers"]
-        if {one["status"] for one in servers if one["server"] == backend} == {status}:
+        if {server["status"] for server in servers if server["server"] == backend} == {status}:
             return
         time.sleep(0.3)
     raise AssertionError(f"{backend} is not {status} on {host}")
@@ -69,8 +69,8 @@ def test_a_backend_is_taken_out_and_put_back_and_no_request_fails(index, put_bac
         assert (done.code, done.changed) == (0, set(consumers(index, "user1"))), done.output
         assert {status for status, _ in states(index, "user1").values()} == {"MAINT"}
         answers = ask_all(index, requests=6)
-        given = {answer for services in answers.values() for service in services.values() for answer in service}
-        assert not [answer for answer in given if answer.endswith("@user1") or answer.startswith("failed")], given
+        answered = {answer for services in answers.values() for service in services.values() for answer in service}
+        assert not [answer for answer in answered if answer.endswith("@user1") or answer.startswith("failed")], answered
         again = playbook(DRAIN, "-e", "backend=user1")
         assert (again.code, again.changed) == (0, set()), again.output
         # A reload keeps it out.
@@ -79,7 +79,7 @@ def test_a_backend_is_taken_out_and_put_back_and_no_request_fails(index, put_bac
         for content in (other, text):
             assert module("web2", "haproxy_apply", content=content).result("web2")["method"] == "master-worker"
             servers = module("web2", "haproxy_info").result("web2")["servers"]
-            assert {one["status"] for one in servers if one["server"] == "user1"} == {"MAINT"}
+            assert {server["status"] for server in servers if server["server"] == "user1"} == {"MAINT"}
         back = playbook(RESTORE, "-e", "backend=user1")
         assert (back.code, back.changed) == (0, set(consumers(index, "user1"))), back.output
         assert states(index, "user1") == before
@@ -141,17 +141,17 @@ def test_one_consumer_that_fails_leaves_all_as_they_were(index):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ([], "backend is not set; use -e backend=HOST"),
         (["-e", "backend=nobody"], "backend=nobody is not a host of this inventory"),
         (["-e", "backend=web1"], "backend=web1 serves no pool of the mesh"),
     ],
 )
-def test_what_is_no_backend_is_told_before_any_host_is_contacted(arguments, told):
+def test_a_name_that_is_no_backend_is_refused_before_any_host_is_contacted(arguments, message):
     run = playbook(DRAIN, *arguments)
     assert run.code != 0
-    assert told in run.output
+    assert message in run.output
     assert set(run.results) == {min(run.results)}  # the one host that the search is reported under
 
 

@@ -119,8 +119,8 @@ def as_they_were(*hosts):
     try:
         yield
     finally:
-        mended = playbook(ROLLOUT, "--limit", ",".join(hosts))
-        assert mended.code == 0, mended.output
+        repaired = playbook(ROLLOUT, "--limit", ",".join(hosts))
+        assert repaired.code == 0, repaired.output
 
 
 def test_sidecars_that_root_had_started_move_and_go_back_and_forth(index):
@@ -134,7 +134,9 @@ def test_sidecars_that_root_had_started_move_and_go_back_and_forth(index):
     with as_they_were(*HOSTS):
         moved = roll(ROLLOUT)
         for host in HOSTS:
-            applied = next(one for one in reversed(moved.results[host]) if one.get("previous") and one["changed"])
+            applied = next(
+                result for result in reversed(moved.results[host]) if result.get("previous") and result["changed"]
+            )
             assert (applied["method"], applied["previous"]) == ("restart", name_of(of_before(host))), applied
         assert roll(ROLLOUT).changed == set()
         roll("playbooks/roll-back.yml")

@@ -34,7 +34,7 @@ def results():
 
 @pytest.fixture
 def put_back():
-    """Whatever a test does to a kernel, a plain run mends it, and the one after changes nothing."""
+    """Whatever a test does to a kernel, a plain run repairs it, and the one after changes nothing."""
     yield
     tuned()
     assert tuned()[1] == set()
@@ -53,7 +53,7 @@ def test_a_host_reserves_the_ports_that_it_serves_and_calls_and_no_others(result
         called = {port for _, port in services_of(index, host).values()}
         reserved = shell(host, f"sysctl -n {RESERVED}").strip()
         ranges = [part.split("-") for part in reserved.split(",")]
-        assert {port for one in ranges for port in range(int(one[0]), int(one[-1]) + 1)} == served | called
+        assert {port for ends in ranges for port in range(int(ends[0]), int(ends[-1]) + 1)} == served | called
 
 
 def test_all_of_it_is_there_again_after_a_reboot_without_us(results):

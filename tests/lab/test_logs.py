@@ -43,7 +43,7 @@ def arrives(host, text):
 
 
 def request(host):
-    """Send a request that nobody else sends. Returns what to look for."""
+    """Send a request that is sent nowhere else. Returns what to look for."""
     name = uuid.uuid4().hex
     shell(host, f"python3 -c 'import urllib.request as u; u.urlopen(\"http://127.0.0.1:8081/{name}\")'")
     return name
@@ -65,8 +65,8 @@ def bounds(**given):
     try:
         yield
     finally:
-        mended = playbook(ROLE, *limit)
-        assert mended.code == 0, mended.output
+        repaired = playbook(ROLE, *limit)
+        assert repaired.code == 0, repaired.output
     again = playbook(ROLE, *limit)
     assert (again.code, again.changed) == (0, set()), again.output
 
@@ -115,7 +115,7 @@ def test_the_log_is_a_log_of_its_own(host):
 def test_nobody_else_can_send(host):
     assert shell(host, "ss -Hlun 'sport = :514' | awk '{print $4}'").split() == ["127.0.0.1:514"]
     name = uuid.uuid4().hex
-    other = next(one for one in hosts() if one != host)
+    other = next(name for name in hosts() if name != host)
     send = f"import socket; socket.socket(type=2).sendto(b'<134>x: {name}', ('{hosts()[host]}', 514))"
     shell(other, f"python3 -c {shlex.quote(send)}")
     arrives(host, request(host))

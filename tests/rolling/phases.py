@@ -20,7 +20,7 @@ CONSUMERS = ("media1", "media2", "user1", "user2", "web1", "web2")
 LOADED = CONSUMERS if LONG else ("media1", "user1", "web1")  # in short, one of each release
 # What a user gets who sets no dialect: clients that keep connections open can lose requests then, which are counted.
 DEFAULT = bool(os.environ.get("SOAK_DEFAULT_DIALECT"))
-RATE = 50  # requests a second on each host, where a client must not stop when nobody listens
+RATE = 50  # requests a second on each host, where a client must not stop when nothing listens
 HEADER = ("phase", "client", "method", "times", "sent", "completed", "failed", "old processes", "seconds")
 
 
@@ -73,11 +73,11 @@ def under_load(name: str, method: str, times: int, hosts: tuple[str, ...] = LOAD
 
 @contextlib.contextmanager
 def at_a_rate(name: str, method: str, times: int, hosts: tuple[str, ...]) -> Iterator[None]:
-    """The same for a sidecar that goes away: a client that goes on as before when nobody listens, so that what fails
+    """The same for a sidecar that goes away: a client that goes on as before when nothing listens, so that what fails
     says for how long that was."""
     started, index = time.monotonic(), mesh()
-    one = {host: dict([next(iter(services_of(index, host).items()))]) for host in hosts}
-    requests = everywhere(lambda host: Requests(host, one[host], RATE), hosts)
+    called = {host: dict([next(iter(services_of(index, host).items()))]) for host in hosts}
+    requests = everywhere(lambda host: Requests(host, called[host], RATE), hosts)
     try:
         yield
     finally:
@@ -113,7 +113,7 @@ def _unset_dialects(groups: dict[str, Any], services: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def default_dialect() -> Iterator[Path]:
-    """The lab as somebody has it who sets no dialect; afterwards it is rolled out as it was."""
+    """The lab without a dialect, as a user has it who sets none; afterwards it is rolled out as it was."""
     unset = changed_inventory(_unset_dialects)
     apply(unset)
     try:
@@ -135,7 +135,7 @@ def inventory() -> Iterator[Path]:
 
 
 def apply(inventory: Path) -> None:
-    """Roll out on all at once, since nobody calls at that time."""
+    """Roll out on all at once, since no application calls at that time."""
     roll("compile-mesh", inventory)
     file = f"'{ROOT}/build/mesh/' ~ inventory_hostname ~ '/haproxy.cfg'"
     text = f"{{{{ lookup('ansible.builtin.file', {file}, rstrip=false) }}}}"

@@ -92,7 +92,9 @@ def test_restarts_of_sidecars_cost_nobody_but_callers_on_the_same_host(inventory
     assert not lost(now.counts), lost(now.counts)
     wait_for_old_processes()
     for host, result in module(",".join(CONSUMERS), "haproxy_info").last.items():
-        assert all(one["status"] == "UP" and one["weight"] for one in result["servers"]), host  # nobody is left drained
+        assert all(server["status"] == "UP" and server["weight"] for server in result["servers"]), (
+            host
+        )  # none is left drained
 
 
 def test_a_restart_of_an_application_across_its_pool_loses_nothing(inventory):

@@ -28,7 +28,7 @@ SIDECARS = ("web1", "web2", "media1", "media2", "user1", "user2")
 ORDER = ["web1", "user1", "web2, user2", "media1", "media2"]
 FILE = "/etc/haproxy/haproxy.cfg"
 DEPLOY = "playbooks/deploy-sidecars.yml"  # site.yml comes to it after the kernels have learnt of new ports
-SOAK = ("-e", "rollout_soak=4")  # longer than a new process takes for its first check of everybody
+SOAK = ("-e", "rollout_soak=4")  # longer than a new process takes for its first checks
 
 
 def change(**fields):
@@ -221,10 +221,10 @@ def test_without_a_terminal_a_rollout_that_asks_is_not_begun(untouched):
 def test_at_a_terminal_only_yes_goes_on(typed, code, rolled, restored):
     before = states()
     command = ["ansible-playbook", "-i", str(interval(2800)), "site.yml", "-e", "rollout_pause=true", "--limit", "web1"]
-    ended, said = at_terminal(command, ROOT, "Type yes to continue", typed)
-    assert ended == code, said
+    ended, output = at_terminal(command, ROOT, "Type yes to continue", typed)
+    assert ended == code, output
     after = states()
-    assert {host for host in SIDECARS if after[host] != before[host]} == rolled, said
+    assert {host for host in SIDECARS if after[host] != before[host]} == rolled, output
 
 
 def test_a_run_ships_what_it_compiled_whatever_others_compile_meanwhile(restored):
@@ -251,8 +251,8 @@ def test_a_run_ships_what_it_compiled_whatever_others_compile_meanwhile(restored
             assert published() != built
         return "yes"
 
-    code, said = at_terminal(command, ROOT, "Type yes to continue", answer)
-    assert code == 0, said
+    code, output = at_terminal(command, ROOT, "Type yes to continue", answer)
+    assert code == 0, output
     after = states()
     assert {host: generation for host, (_, generation) in after.items()} == wanted
     for host, (checksum, _) in after.items():

@@ -58,8 +58,8 @@ def settings_of(path, release, source="archive"):
 def packages_again():
     """Afterwards every host runs the distribution's package again, and keeps no build."""
     yield
-    mended = playbook("site.yml")
-    assert mended.code == 0, mended.output
+    repaired = playbook("site.yml")
+    assert repaired.code == 0, repaired.output
     for host in HOSTS:
         assert (
             shell(host, f"test ! -L {BINARY} && dpkg-divert --list {BINARY}; dpkg -V haproxy | grep sbin || true") == ""

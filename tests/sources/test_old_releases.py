@@ -49,8 +49,8 @@ def built(request):
 
 @contextlib.contextmanager
 def under_load(release, done):
-    """Clients on all three call while something is done: a row of the table, and nobody lost a request, unless the
-    methods that are collected have a restart among them, whose own callers do."""
+    """Clients on all three call while something is done: a row of the table. No request may be lost, unless the
+    methods that are collected have a restart among them."""
     methods, old = Counter(), [0]
     load = Load(mesh(), HOSTS, last=True, clients=CALLING)
     try:
@@ -61,8 +61,8 @@ def under_load(release, done):
         row = [release, done, ", ".join(sorted(methods)), max(old)]
         for client in CALLING:
             sums = [counts[host, client.name] for host in HOSTS]
-            kinds = sum((one.failed for one in sums), Counter())
-            row += [sum(one.sent for one in sums), sum(kinds.values())]
+            kinds = sum((total.failed for total in sums), Counter())
+            row += [sum(total.sent for total in sums), sum(kinds.values())]
         RELEASES.rows.append(row)
     if "restart" not in methods:
         lost = {who: count.failed for who, count in counts.items() if count.failed}
@@ -107,18 +107,19 @@ def test_reloads_are_no_restarts_and_lose_nothing(built):
 def methods_of(run):
     """How the sidecars of a run went from one generation to another."""
     assert run.code == 0, run.output
-    found = {
-        host: [one["method"] for one in run.results[host] if one.get("changed") and "method" in one] for host in HOSTS
+    methods = {
+        host: [result["method"] for result in run.results[host] if result.get("changed") and "method" in result]
+        for host in HOSTS
     }
-    assert all(len(one) == 1 for one in found.values()), found
-    return Counter(method for one in found.values() for method in one)
+    assert all(len(of_host) == 1 for of_host in methods.values()), methods
+    return Counter(method for of_host in methods.values() for method in of_host)
 
 
 def states():
     """What the process of each says of the server that is drained."""
     infos = module(",".join(HOSTS), "haproxy_info").last
     return {
-        host: {one["status"] for one in info["servers"] if one["server"] == DRAINED} for host, info in infos.items()
+        host: {row["status"] for row in info["servers"] if row["server"] == DRAINED} for host, info in infos.items()
     }
 
 

@@ -93,7 +93,7 @@ def built(source_of, calling):
 
 @pytest.fixture(scope="module")
 def archive(built, tmp_path_factory):
-    """What the builder has built, packed for everybody."""
+    """What the builder has built, packed for all hosts."""
     path = tmp_path_factory.mktemp("archive") / "haproxy.tgz"
     kept = next((ROOT / "build/haproxy").glob("*.sha256")).with_suffix("")
     with tarfile.open(path, "w:gz") as tar:
@@ -240,7 +240,7 @@ def packed(path, name, content, mode=0o755):
 
 @pytest.fixture
 def still_serving(calling):
-    """What runs goes on as if nobody had asked for anything else."""
+    """What runs goes on as if nothing had been asked for."""
 
     @contextlib.contextmanager
     def look(host):

@@ -55,11 +55,11 @@ def test_the_page_of_variables_has_those_of_the_playbooks():
 @pytest.mark.parametrize(("kind", "names"), [("module", MODULES), ("role", ROLES)])
 def test_ansible_doc_answers_for_all_of_them(kind, names):
     command = ["ansible-doc", "-t", kind, *(["-r", "roles"] if kind == "role" else []), *names]
-    told = subprocess.run(
+    output = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, check=True, env={**os.environ, "ANSIBLE_NOCOLOR": "1"}
     ).stdout
     for name in names:
-        assert re.search(rf"^> (MODULE|ROLE:) \*?{name}\*? ", told, re.MULTILINE), (name, told[:500])
+        assert re.search(rf"^> (MODULE|ROLE:) \*?{name}\*? ", output, re.MULTILINE), (name, output[:500])
 
 
 def test_every_installed_package_is_pinned_by_its_hashes_and_no_index_is_named():
@@ -93,8 +93,8 @@ def anchors(page):
 
 def links(page):
     """Return the relative links of a page."""
-    found = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
-    return [link for link in found if "://" not in link]
+    targets = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    return [link for link in targets if "://" not in link]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -240,15 +240,15 @@ class Change:
         finished = target.unit.act(verb)
         failed = f"systemctl {verb} {self.request.unit} failed" if finished.code else ""
         old_pid = 0 if rolling_back else observed.pid
-        # Where systemctl fails, or waits too long, the process may serve nevertheless: it is asked once.
+        # Where systemctl fails, or waits too long, the process may still serve: it is asked once.
         until = time.monotonic() if failed else deadline
         question, is_wanted = self.request.answer_timeout, target.installation.problem
         failures = _wait(lambda: problems(text, old_pid, is_wanted, min(question, max(1.0, left(until)))), until)
         if failures:
             return finished, [failed, *failures] if failed else failures
         if failed:
-            said = (finished.output.strip().splitlines() or ["no output"])[-1]
-            outcome.warnings.append(f"{failed} ({said}), but the process runs generation {text.generation}")
+            last = (finished.output.strip().splitlines() or ["no output"])[-1]
+            outcome.warnings.append(f"{failed} ({last}), but the process runs generation {text.generation}")
         if rolling_back:
             return finished, []
         # At once, because until then the process sends requests to servers that an operator has drained.

@@ -19,7 +19,7 @@ from .files import read_text, write_atomically
 from .stats_socket import ANSWER_TIMEOUT, StatsSocketError, get_weight, left, send_command, show_stat
 
 COMMANDS = {"maint": "disable server {}", "ready": "enable server {}", "drain": "set server {} state drain"}
-PER_SERVER = 0.01  # seconds for the questions about one server on a busy host, besides the timeout for all
+PER_SERVER = 0.01  # seconds for the questions about one server on a busy host, in addition to the timeout for all
 NAMES = {"maint": "maintenance", "ready": "ready", "drain": "drain"}
 
 

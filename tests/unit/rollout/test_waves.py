@@ -221,7 +221,7 @@ def keeps_min_ready(pool, count):
 
 
 def short_pools(wave, pools):
-    """Return the pools of which a wave takes hosts that are up, and leaves fewer than min_ready."""
+    """Return the pools that lose hosts that are up to a wave, and keep fewer than min_ready."""
     hosts = set(wave)
     return [
         pool.name
