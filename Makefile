@@ -35,7 +35,7 @@ fuzz: .venv/done ## Compile 100,000 random inventories, ask 10,000 hostile proce
 lab: .venv/done ## Roll out twice on the lab and test it, with a short form of faults and soak
 	@rm -f build/tests.txt; molecule test --scenario-name default; ended=$$?; cat build/tests.txt 2>/dev/null; exit $$ended
 
-soak: .venv/done ## Reload and restart under load for an hour; `make test` runs a short form
+soak: .venv/done ## Reload and restart under load for an hour; SOAK_DEFAULT_DIALECT=1 sets no dialect; `make test` runs a short form
 	LONG=1 molecule test --scenario-name rolling
 
 sources: .venv/done ## Move between HAProxy from package, archive and source under requests; HAPROXY_SOURCES=DIR adds old releases
