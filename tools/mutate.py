@@ -295,7 +295,7 @@ MUTATIONS = [
         f"{HAMESH}/host/apply.py",
         "        self.target.journal.save(self.states, observed.pid)\n",
         "",
-        "tests/faults/test_stopped_runs.py -k a_run_killed_anywhere_is_mended",
+        "tests/faults/test_stopped_runs.py -k a_run_killed_anywhere_is_repaired",
     ),
     Mutation(
         "an address is not tried before the reload",

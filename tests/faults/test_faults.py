@@ -25,7 +25,7 @@ def caused(fault):
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_a_fault_is_survived_and_one_run_mends_it(fault, old):
+def test_a_fault_is_survived_and_one_run_repairs_it(fault, old):
     new = old if fault.same else Generation(fault.extra)
     with trial(fault.name, fault.costs) as now:
         with caused(fault):

@@ -150,14 +150,14 @@ def sweep(old):
     traffic.stop()
 
 
-def test_a_run_killed_anywhere_is_mended_by_the_next(sweep, way):
+def test_a_run_killed_anywhere_is_repaired_by_the_next(sweep, way):
     with nothing_piles_up():
         sweep.run(spread(way))
     assert not sweep.problems, "\n".join(sweep.problems)
     assert len(set(sweep.killed)) >= 30 // SHARE
 
 
-def test_a_roll_back_killed_anywhere_is_mended_by_the_next(sweep, old):
+def test_a_roll_back_killed_anywhere_is_repaired_by_the_next(sweep, old):
     way = record(Generation(MISNAMED), timeout=3)
     back = {host: [point for point in names if "_roll_back" in point] for host, names in way.items()}
     sweep.name = "roll-back killed"
@@ -167,7 +167,7 @@ def test_a_roll_back_killed_anywhere_is_mended_by_the_next(sweep, old):
     assert len(set(sweep.killed)) >= 10 // SHARE
 
 
-def test_a_run_killed_anywhere_after_one_that_had_reloaded_is_mended_by_the_next(sweep, way):
+def test_a_run_killed_anywhere_after_one_that_had_reloaded_is_repaired_by_the_next(sweep, way):
     reloaded = {
         host: names[names.index(point) + 2] for host, names in way.items() for point in [first(way, RELOAD)[host]]
     }

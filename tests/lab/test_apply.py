@@ -304,7 +304,7 @@ def test_going_back_and_forth(index):
 
 
 @once
-def test_a_process_that_hangs_or_lost_its_socket_is_mended(host, index):
+def test_a_process_that_hangs_or_lost_its_socket_is_repaired(host, index):
     shell(host, "rm /run/haproxy/admin.sock")
     result = module(host, "haproxy_apply", content=compiled(host), timeout=4).result(host)
     assert result["changed"] is True, result

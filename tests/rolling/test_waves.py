@@ -86,14 +86,14 @@ def test_a_change_goes_out_canary_first_then_hypervisor_by_hypervisor_and_back_t
 def test_limit_and_rollout_from_narrow_the_waves_and_leave_the_others_as_they_were(restored):
     new = interval(2200)
     before = states()
-    run = playbook("site.yml", "--limit", "media2,web2,data1", inventory=new)
+    run = playbook(DEPLOY, "--limit", "media2,web2,data1", inventory=new)
     assert (run.code, run.changed, announced(run)) == (0, {"web2", "media2"}, ["web2", "media2"]), run.output
-    run = playbook("site.yml", "-e", "rollout_from=web2", inventory=new)
+    run = playbook(DEPLOY, "-e", "rollout_from=web2", inventory=new)
     assert run.code != 0
     assert (
         "rollout_from: web2 is not in this rollout, which has web1, media1, user1, user2; use one of them" in run.output
     )
-    run = playbook("site.yml", "-e", "rollout_from=media1", inventory=new)
+    run = playbook(DEPLOY, "-e", "rollout_from=media1", inventory=new)
     assert (run.code, run.changed, announced(run)) == (0, {"user2", "media1"}, ["media1", "user2"]), run.output
     after = states()
     assert {host for host in SIDECARS if after[host] != before[host]} == {"web2", "media2", "user2", "media1"}
@@ -149,13 +149,13 @@ def test_a_port_that_is_taken_on_one_host_stops_it_before_any_is_touched(untouch
 HANG = "/run/systemd/system/haproxy.service.d/99-hang.conf"
 
 
-def test_a_host_that_fails_in_its_wave_ends_the_rollout_and_the_mended_command_finishes_it(restored):
+def test_a_host_that_fails_in_its_wave_ends_the_rollout_and_the_repaired_command_finishes_it(restored):
     before = states()
     new = interval(2400)
     shell("web2", f"mkdir -p $(dirname {HANG}); printf '[Service]\\nExecReload=\\nExecReload=/bin/false\\n' > {HANG}")
     shell("web2", "systemctl daemon-reload")
     try:
-        run = playbook("site.yml", "-e", "sidecar_timeout=5", inventory=new)
+        run = playbook(DEPLOY, "-e", "sidecar_timeout=5", inventory=new)
     finally:
         shell("web2", f"rm {HANG}; systemctl daemon-reload")
     assert run.code != 0
@@ -165,14 +165,14 @@ def test_a_host_that_fails_in_its_wave_ends_the_rollout_and_the_mended_command_f
     after = states()
     assert {host for host in SIDECARS if after[host] != before[host]} == {"web1", "user1"}
     assert run.changed.isdisjoint({"media1", "media2"})
-    run = playbook("site.yml", inventory=new)
+    run = playbook(DEPLOY, inventory=new)
     assert (run.code, announced(run)) == (0, ["web2", "user2", "media1", "media2"]), run.output
 
 
 def test_a_backend_that_goes_down_meanwhile_stops_the_next_wave_that_needs_it(restored):
     before = states()
     process = start(
-        "ansible-playbook", "-i", str(interval(2500)), "site.yml", "-e", "rollout_soak=15", "-e", "rollout_settle=10"
+        "ansible-playbook", "-i", str(interval(2500)), DEPLOY, "-e", "rollout_soak=15", "-e", "rollout_settle=10"
     )
     try:
         for _ in range(120):  # until the canary soaks
@@ -210,7 +210,7 @@ def test_a_guest_that_is_not_fit_is_left_out_and_the_others_are_rolled(restored)
 
 
 def test_without_a_terminal_a_rollout_that_asks_is_not_begun(untouched):
-    run = playbook("site.yml", "-e", "rollout_pause=true", inventory=interval(2700))
+    run = playbook(DEPLOY, "-e", "rollout_pause=true", inventory=interval(2700))
     assert run.code != 0
     assert "This wave was not started, because it was not confirmed with yes" in run.output
     assert announced(run) == ["web1"]
@@ -220,7 +220,7 @@ def test_without_a_terminal_a_rollout_that_asks_is_not_begun(untouched):
 @pytest.mark.parametrize(("typed", "code", "rolled"), [("yes", 0, {"web1"}), ("no", 2, set())])
 def test_at_a_terminal_only_yes_goes_on(typed, code, rolled, restored):
     before = states()
-    command = ["ansible-playbook", "-i", str(interval(2800)), "site.yml", "-e", "rollout_pause=true", "--limit", "web1"]
+    command = ["ansible-playbook", "-i", str(interval(2800)), DEPLOY, "-e", "rollout_pause=true", "--limit", "web1"]
     ended, output = at_terminal(command, ROOT, "Type yes to continue", typed)
     assert ended == code, output
     after = states()
