@@ -149,7 +149,7 @@ def test_a_port_that_is_taken_on_one_host_stops_it_before_any_is_touched(untouch
 HANG = "/run/systemd/system/haproxy.service.d/99-hang.conf"
 
 
-def test_a_host_that_fails_in_its_wave_ends_the_rollout_and_the_repaired_command_finishes_it(restored):
+def test_a_host_that_fails_in_its_wave_ends_the_rollout_and_the_same_command_finishes_it(restored):
     before = states()
     new = interval(2400)
     shell("web2", f"mkdir -p $(dirname {HANG}); printf '[Service]\\nExecReload=\\nExecReload=/bin/false\\n' > {HANG}")
