@@ -18,7 +18,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable, Iterator, NamedTuple
 
-import forked
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,24 +49,17 @@ class Run(NamedTuple):
         return {host: results[-1] for host, results in self.results.items()}
 
 
-ENVIRONMENT = {
-    "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-    "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-    "ANSIBLE_LOAD_CALLBACK_PLUGINS": "true",
-}
-
-
 def start(*command: str) -> subprocess.Popen[str]:
     """Start Ansible, in a session of its own."""
+    environment = {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
+        "ANSIBLE_LOAD_CALLBACK_PLUGINS": "true",
+    }
     pipe = subprocess.PIPE
     return subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env={**os.environ, **ENVIRONMENT},
-        stdout=pipe,
-        stderr=pipe,
-        text=True,
-        start_new_session=True,
+        command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True
     )
 
 
@@ -98,17 +90,18 @@ def at_terminal(command: list[str], cwd: Path, prompt: str, typed: str | Callabl
 
 
 def _ansible(*command: str) -> Run:
-    code, stdout, stderr = forked.run(command, ROOT, ENVIRONMENT)
+    with start(*command) as process:
+        stdout, stderr = process.communicate(timeout=900)
     try:
         parsed = json.loads(stdout[stdout.index("{") :])
     except ValueError:
-        return Run(code, stdout + stderr, {}, {})
+        return Run(process.returncode, stdout + stderr, {}, {})
     results: dict[str, list[dict[str, Any]]] = {}
     for play in parsed["plays"]:
         for task in play["tasks"]:
             for host, result in task["hosts"].items():
                 results.setdefault(host, []).append(result)
-    return Run(code, stdout + stderr, parsed["stats"], results)
+    return Run(process.returncode, stdout + stderr, parsed["stats"], results)
 
 
 def playbook(name: str, *arguments: str, inventory: Path | None = None) -> Run:

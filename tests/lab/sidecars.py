@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import re
 import shlex
 
 import pytest
@@ -45,10 +47,6 @@ def generation(host):
     return name_of(compiled(host))
 
 
-def running(host):
-    return module(host, "haproxy_info").result(host)["generation"]
-
-
 @contextlib.contextmanager
 def nothing_changes(host, index):
     """The file, the process and its service are what they were before."""
@@ -61,25 +59,36 @@ def nothing_changes(host, index):
     assert (again["changed"], again["method"]) == (False, "none"), again
 
 
-TELL = """
+ASK_SOCKET = """
 import socket, sys
 for command in sys.stdin:
     connection = socket.socket(socket.AF_UNIX)
     connection.connect("/run/haproxy/admin.sock")
     connection.sendall(command.encode())
-    sys.stdout.write(connection.recv(999).decode().strip())
+    sys.stdout.write(connection.makefile().read().strip())
 """
 
 
+def ask_socket(host, *commands):
+    """What a sidecar's process answers on its stats socket."""
+    return shell(host, f"python3 -c {shlex.quote(ASK_SOCKET)}", "".join(f"{command}\n" for command in commands))
+
+
 def tell(host, *commands):
-    """Give a sidecar's process orders, as an operator does; it must have nothing to say to them."""
-    assert shell(host, f"python3 -c {shlex.quote(TELL)}", "".join(f"{command}\n" for command in commands)) == ""
+    """Give a sidecar's process commands, as an operator does; it must answer nothing."""
+    assert ask_socket(host, *commands) == ""
+
+
+def running(host):
+    """The generation that the process has."""
+    return re.search(r"^description: (?:hamesh )?(\S+)$", ask_socket(host, "show info"), re.MULTILINE).group(1)
 
 
 def servers(host, pool):
     """Weight and status of a pool's servers, as the process has them."""
-    rows = module(host, "haproxy_info").result(host)["servers"]
-    return {row["server"]: (row["weight"], row["status"]) for row in rows if row["pool"] == pool}
+    rows = csv.DictReader(ask_socket(host, "show stat").removeprefix("# ").splitlines())
+    backends = [row for row in rows if row["pxname"] == pool and row["svname"] not in ("FRONTEND", "BACKEND")]
+    return {row["svname"]: (int(row["weight"]), row["status"]) for row in backends}
 
 
 def first_pool(host, index):
