@@ -388,7 +388,10 @@ def extra_line(value: Any) -> str:
         raise NotAllowed(f"a path in place of '{target}', so that a service sends its callers to no other host")
     for part in value_parts(tuple(words)):
         if part.label.startswith("a time of more than"):
-            raise NotAllowed(f"a time of at most 24.8 days: {part.label} is another one to some releases")
+            word = part.label.partition(", ")[2]
+            raise NotAllowed(
+                f"a time of at most 24.8 days in {word}: HAProxy before 2.0 wraps a longer one to another value"
+            )
     credentials = CREDENTIALS.search(value.replace("\\", ""))
     if credentials:
         header = next(filter(None, credentials.groups()))
