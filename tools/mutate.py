@@ -181,7 +181,7 @@ MUTATIONS = [
     Mutation(
         "the output of haproxy -c is not read",
         f"{HAMESH}/host/check.py",
-        "    alerts, warnings = _findings(checked.output, path)\n",
+        "    alerts, warnings = _findings(checked.output, lines)\n",
         "    alerts, warnings = [], []\n",
         "tests/unit/host/test_check.py",
     ),
@@ -223,7 +223,7 @@ MUTATIONS = [
     Mutation(
         "a check does not read what an operator has set",
         f"{HAMESH}/host/apply.py",
-        "                observed = observe_states(observed)\n",
+        "                observed = observe_states(observed, request)\n",
         "                pass\n",
         f"{APPLY} -k drain_survives and web1",
     ),
@@ -314,8 +314,8 @@ MUTATIONS = [
     Mutation(
         "a reload is proven without its pools",
         f"{HAMESH}/host/apply.py",
-        "        return list(weak.values())\n",
-        "        return []\n",
+        "        return list(weak.values()) or denied_listeners(",
+        "        return denied_listeners(",
         "tests/lab/test_reload.py -k checks_all",
     ),
     Mutation(

@@ -9,6 +9,7 @@ import re
 import subprocess
 
 import make_variables_page
+import mutate
 import pytest
 import yaml
 from meshes import ROOT
@@ -77,6 +78,14 @@ def test_every_installed_package_is_pinned_by_its_hashes_and_no_index_is_named()
     assert installed <= pinned
     assert "pip install" in (makefile := (ROOT / "Makefile").read_text())
     assert all("--require-hashes" in line for line in makefile.splitlines() if "pip install" in line)
+
+
+@pytest.mark.parametrize("mutation", mutate.MUTATIONS, ids=lambda mutation: mutation.what)
+def test_each_mutation_is_of_code_that_is_there_once_and_names_a_test_that_exists(mutation):
+    assert (ROOT / mutation.file).read_text(encoding="utf-8").count(mutation.code) == 1
+    file, _, expression = mutation.test.partition(" -k ")
+    names = re.findall(r"^def (test_\w+)", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
+    assert any(expression.split(" ")[0] in name for name in names)
 
 
 def anchors(page):
