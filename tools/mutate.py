@@ -102,10 +102,11 @@ MUTATIONS = [
         "tests/unit/host/test_plan.py",
     ),
     Mutation(
-        "the generation that a run has compiled is not passed to the host",
-        "roles/sidecar/tasks/apply.yml",
-        '    generation: "{{ sidecar_generation }}"\n',
-        "",
+        "the host expects whatever generation the file has",
+        "roles/sidecar/defaults/main.yml",
+        "mesh_compiled.generations[inventory_hostname] }}",
+        "lookup('ansible.builtin.file', sidecar_build_dir ~ '/' ~ inventory_hostname ~ '/haproxy.cfg')"
+        " | regex_search('(?<=description hamesh )[0-9a-f]+') }}",
         "tests/lab/test_mesh.py -k build_of_another_run",
     ),
     Mutation(
