@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import time
 
@@ -191,6 +193,29 @@ def test_site_yml_sees_the_inventory_it_is_given_and_no_other():
     declared = yaml.safe_load((INVENTORY / "group_vars/all/services.yml").read_text())["mesh_services"]
     built = json.loads((ROOT / "build/mesh/mesh.json").read_text())["services"]
     assert {name: fields["port"] for name, fields in built.items()} == {n: f["port"] for n, f in declared.items()}
+
+
+def test_an_archive_takes_the_place_of_the_package_and_the_package_its_own_again(tmp_path):
+    host, archive = "web1", tmp_path / "haproxy.tar.gz"
+    archive.write_bytes(base64.b64decode(shell(host, "tar -C /usr/sbin -cz haproxy | base64")))
+    settings = {
+        "haproxy_source": "archive",
+        "haproxy_version": "2.6.12",
+        "haproxy_url": str(archive),
+        "haproxy_checksum": f"sha256:{hashlib.sha256(archive.read_bytes()).hexdigest()}",
+    }
+    deploy = ("playbooks/deploy-sidecars.yml", "--limit", host)
+    running = "readlink /proc/$(systemctl show haproxy -p MainPID --value)/exe"
+    try:
+        run = playbook(*deploy, "-e", json.dumps(settings))
+        assert run.code == 0, run.output
+        assert shell(host, running).startswith("/opt/haproxy/2.6.12-")
+        again = playbook(*deploy, "-e", json.dumps(settings))
+        assert (again.code, again.changed) == (0, set()), again.output
+    finally:
+        back = playbook(*deploy)
+        assert (back.code, back.changed) == (0, {host}), back.output
+    assert shell(host, running).strip() == "/usr/sbin/haproxy"
 
 
 def test_a_pinned_haproxy_is_held_at_its_version():
