@@ -110,6 +110,13 @@ MUTATIONS = [
         "tests/lab/test_mesh.py -k build_of_another_run",
     ),
     Mutation(
+        "the build that was installed is not run",
+        "roles/sidecar/tasks/apply.yml",
+        "{{ haproxy_program }}",
+        "package",
+        "tests/lab/test_mesh.py -k archive",
+    ),
+    Mutation(
         "a kept copy that is damaged is gone back to",
         f"{HAMESH}/host/observe.py",
         "        if text.generation and text.generation == own:\n",
