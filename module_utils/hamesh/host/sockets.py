@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -70,10 +71,12 @@ def _owners(inodes: set[str]) -> dict[str, tuple[int, str]]:
         if not entry.name.isdigit():
             continue
         try:
-            for descriptor in (entry / "fd").iterdir():
+            descriptors = list((entry / "fd").iterdir())
+        except OSError:  # the process has ended
+            continue
+        for descriptor in descriptors:
+            with contextlib.suppress(OSError):  # closed since then, as a busy process does all the time
                 inode = wanted.get(os.readlink(descriptor))
                 if inode:
                     owners[inode] = (int(entry.name), (entry / "comm").read_text().strip())
-        except OSError:
-            continue
     return owners
