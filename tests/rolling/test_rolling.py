@@ -56,7 +56,7 @@ def test_each_client_notices_requests_that_are_lost():
     with under_load("worker killed", "kill -9", 1, ("web1",)) as now:
         shell("web1", "pkill -KILL -x haproxy; sleep 3; systemctl is-active haproxy")
     assert all(count.completed for count in now.counts.values()), now.counts
-    assert set(lost(now.counts)) == set(now.counts), now.counts
+    assert all(count.failed or count.completed != count.sent for count in now.counts.values()), now.counts
 
 
 def test_this_load_shows_what_a_reload_loses_that_hands_nothing_over():
