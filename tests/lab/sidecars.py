@@ -88,7 +88,8 @@ def servers(host, pool):
     """Weight and status of a pool's servers, as the process has them."""
     rows = csv.DictReader(ask_socket(host, "show stat").removeprefix("# ").splitlines())
     backends = [row for row in rows if row["pxname"] == pool and row["svname"] not in ("FRONTEND", "BACKEND")]
-    return {row["svname"]: (int(row["weight"]), row["status"]) for row in backends}
+    # `UP 1/3` is up, with checks that failed.
+    return {row["svname"]: (int(row["weight"]), row["status"].split()[0]) for row in backends}
 
 
 def first_pool(host, index):
