@@ -112,7 +112,7 @@ MUTATIONS = [
     Mutation(
         "the build that was installed is not run",
         "roles/sidecar/tasks/apply.yml",
-        "{{ haproxy_program }}",
+        "{{ sidecar_program }}",
         "package",
         "tests/lab/test_mesh.py -k archive",
     ),
