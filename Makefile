@@ -16,7 +16,7 @@ demo: .venv/done ## Boot the lab, roll out the mesh on it, and show which backen
 	python tests/lab/demo.py
 
 test: .venv/done ## Run linters, unit tests and the tests on the lab, at the same time
-	@SECONDS=0; mkdir -p build; $(MAKE) --jobs=2 --output-sync=target lint unit >build/unit.txt 2>&1 & unit=$$!; \
+	@SECONDS=0; mkdir -p -m 0750 build; $(MAKE) --jobs=2 --output-sync=target lint unit >build/unit.txt 2>&1 & unit=$$!; \
 	trap "kill $$unit" INT TERM; $(MAKE) lab; lab=$$?; wait $$unit; unit=$$?; cat build/unit.txt; \
 	echo "make test: $$SECONDS s"; exit $$((lab | unit))
 

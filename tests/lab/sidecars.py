@@ -6,6 +6,7 @@ import contextlib
 import csv
 import re
 import shlex
+import time
 
 import pytest
 from ansible.module_utils.hamesh.haproxy.syntax import generation as name_of
@@ -85,11 +86,15 @@ def running(host):
 
 
 def servers(host, pool):
-    """Weight and status of a pool's servers, as the process has them."""
-    rows = csv.DictReader(ask_socket(host, "show stat").removeprefix("# ").splitlines())
-    backends = [row for row in rows if row["pxname"] == pool and row["svname"] not in ("FRONTEND", "BACKEND")]
-    # `UP 1/3` is up, with checks that failed.
-    return {row["svname"]: (int(row["weight"]), row["status"].split()[0]) for row in backends}
+    """Weight and status of a pool's servers, as the process has them, when no health check is about to change one: on a
+    busy machine a check can fail, and the status is `UP 1/3` until the next."""
+    for _ in range(20):
+        rows = csv.DictReader(ask_socket(host, "show stat").removeprefix("# ").splitlines())
+        backends = [row for row in rows if row["pxname"] == pool and row["svname"] not in ("FRONTEND", "BACKEND")]
+        if not any("/" in row["status"] for row in backends):
+            break
+        time.sleep(0.5)
+    return {row["svname"]: (int(row["weight"]), row["status"]) for row in backends}
 
 
 def first_pool(host, index):

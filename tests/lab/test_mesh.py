@@ -198,9 +198,10 @@ def test_site_yml_sees_the_inventory_it_is_given_and_no_other():
 def test_an_archive_takes_the_place_of_the_package_and_the_package_its_own_again(tmp_path):
     host, archive = "web1", tmp_path / "haproxy.tar.gz"
     archive.write_bytes(base64.b64decode(shell(host, "tar -C /usr/sbin -cz haproxy | base64")))
+    release = shell(host, "dpkg-query -W -f '${Version}' haproxy").split("-")[0]
     settings = {
         "haproxy_source": "archive",
-        "haproxy_version": "2.6.12",
+        "haproxy_version": release,
         "haproxy_url": str(archive),
         "haproxy_checksum": f"sha256:{hashlib.sha256(archive.read_bytes()).hexdigest()}",
     }
@@ -209,7 +210,7 @@ def test_an_archive_takes_the_place_of_the_package_and_the_package_its_own_again
     try:
         run = playbook(*deploy, "-e", json.dumps(settings))
         assert run.code == 0, run.output
-        assert shell(host, running).startswith("/opt/haproxy/2.6.12-")
+        assert shell(host, running).startswith(f"/opt/haproxy/{release}-")
         again = playbook(*deploy, "-e", json.dumps(settings))
         assert (again.code, again.changed) == (0, set()), again.output
     finally:

@@ -42,8 +42,6 @@ def built(request):
         assert version(host).partition("-")[0] == release
         kind = "forking" if forks(release) else "notify"
         assert shell(host, "systemctl show haproxy -p Type --value").strip() == kind
-    done = module(",".join(HOSTS), "ansible.builtin.apt", package="wrk", install_recommends=False, update_cache=True)
-    assert done.code == 0, done.output
     return release, settings
 
 
