@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
 from ansible.module_utils.hamesh.haproxy.syntax import name_text
-from lab import ROOT, Requests, Run, mesh, module, services_of, shell
+from lab import ROOT, Requests, Run, ad_hoc, ansible_run, mesh, services_of, shell
 
 HOSTS = ("media1", "media2", "user1", "user2")  # Debian 11, 12, 13 and 11, with HAProxy 2.2, 2.6, 3.0 and 2.2
 ALL = ",".join(HOSTS)
@@ -64,7 +64,7 @@ class Generation:
 def apply(generation: Generation, *options: str, **arguments: Any) -> Run:
     """One run of haproxy_apply on all hosts at the same time."""
     Generation.proven = None
-    return module(ALL, "haproxy_apply", *options, content=generation.lookup, **arguments)
+    return ansible_run(*ad_hoc(ALL, "haproxy_apply", *options, content=generation.lookup, **arguments))
 
 
 class State(NamedTuple):

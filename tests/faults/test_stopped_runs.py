@@ -140,7 +140,7 @@ class Sweep:
         self.killed.append(point)
         self.problems.update({f"{what}, after {point}": count for what, count in failed.items()})
         name = f"{self.name} at {' > '.join(point.split(' > ')[-2:])}"
-        TABLE.rows.append(Row(name, now.sent - asked.sent, sum(failed.values()), str(runs), f"({host})"))
+        TABLE.add(Row(name, now.sent - asked.sent, sum(failed.values()), str(runs), f"({host})"))
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ def trial(name: str, costs: bool = False) -> Iterator[Trial]:
         yield now
     finally:
         sent, failed = now.traffic.stop()
-        TABLE.rows.append(Row(name, sent, sum(failed.values()), str(now.runs or "never"), short(now.said)))
+        TABLE.add(Row(name, sent, sum(failed.values()), str(now.runs or "never"), short(now.said)))
     assert now.runs == 1
     assert costs or not failed, failed
 

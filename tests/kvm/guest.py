@@ -7,7 +7,7 @@ from typing import Any, Iterable, NamedTuple
 
 import lab
 import pytest
-from lab import ROOT, module, playbook, shell
+from lab import ROOT, ad_hoc, ansible_run, playbook, shell
 from table import Table
 
 # What lab.py does, it does to the guest here.
@@ -71,7 +71,7 @@ def live(result: dict[str, Any]) -> dict[str, str]:
 def rebooted(live: dict[str, str]) -> Boot:
     """The guest is booted again, once, by itself; nothing else is done to it."""
     before, started = boot_id(), time.monotonic()
-    run = module(GUEST, "ansible.builtin.reboot", reboot_timeout=800)
+    run = ansible_run(*ad_hoc(GUEST, "ansible.builtin.reboot", reboot_timeout=800))
     assert run.code == 0, run.output
     assert shell(GUEST, "systemctl is-system-running --wait || systemctl --failed").strip() == "running"
     return Boot(before, boot_id(), time.monotonic() - started)

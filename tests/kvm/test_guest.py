@@ -33,7 +33,8 @@ def test_its_own_requests_are_answered_through_its_sidecar():
 def test_every_key_is_still_there_after_a_reboot(result, live, rebooted):
     assert rebooted.after != rebooted.before
     again = live_keys(live)
-    TABLE.rows += [Row(name, key["wanted"], live[name], again[name]) for name, key in result["keys"].items()]
+    for name, key in result["keys"].items():
+        TABLE.add(Row(name, key["wanted"], live[name], again[name]))
     assert again == live
     in_force(result, guest_says)
 

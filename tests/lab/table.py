@@ -23,12 +23,16 @@ class Table:
         cells.insert(1, tuple("-" * width for width in widths))
         return [f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths))} |" for row in cells]
 
-    def show(self, terminalreporter: Any, title: str, total: str) -> None:
-        """Print it with a line below, and write it."""
-        if not self.rows:
-            return
+    def add(self, row: Any) -> None:
+        """Add a row, and write the table, so that a run that is ended leaves what it has measured."""
+        self.rows.append(row)
         self.file.parent.mkdir(exist_ok=True)
         self.file.write_text("\n".join(self.lines()) + "\n")
+
+    def show(self, terminalreporter: Any, title: str, total: str) -> None:
+        """Print it with a line below."""
+        if not self.rows:
+            return
         terminalreporter.section(title)
         for line in self.lines():
             terminalreporter.write_line(line)

@@ -125,7 +125,7 @@ def as_they_were(*hosts):
 
 def test_sidecars_that_root_had_started_move_and_go_back_and_forth(index):
     def roll(name):
-        run = playbook(name, "--limit", ",".join(HOSTS))
+        run = playbook(name, "--limit", ",".join(HOSTS), "-e", f"rollout_hypervisors={len(HOSTS)}")
         assert run.code == 0, run.output
         for host in HOSTS:
             assert (processes(host), failed(host, index)) == (CONFINED, {}), host

@@ -43,6 +43,20 @@ def test_every_consumer_reaches_all_of_the_right_pool(index):
 def test_who_consumes_nothing_has_no_sidecar(index):
     assert {"data1", "data2"}.isdisjoint(index["sidecars"])
     assert shell("data1", "command -v haproxy || true") == ""
+    asked = module("data1,web1", "haproxy_info")
+    assert asked.code == 0, "an absence on purpose is no error"
+    assert {host: result["sidecar"] for host, result in asked.last.items()} == {"data1": False, "web1": True}
+    assert asked.result("data1")["msg"] == "no sidecar on this host: haproxy.service is not installed"
+
+
+@pytest.mark.one_host
+def test_a_sidecar_that_should_run_and_is_stopped_is_an_error():
+    shell("media2", "systemctl stop haproxy")
+    try:
+        result = module("media2", "haproxy_info").result("media2")
+        assert (result.get("failed"), "HAProxy is not running" in result["msg"]) == (True, True), result
+    finally:
+        shell("media2", "systemctl start haproxy")
 
 
 def test_sidecars_listen_on_the_loopback_only(index):
@@ -171,7 +185,7 @@ def recompiled():
 def test_what_haproxy_rejects_is_said_of_every_host_before_any_is_touched(index, mode, recompiled):
     line = "option accept-unsafe-violations-in-http-request"  # fine in dialect 3.1, and web1 has HAProxy 2.6
     broken = changed_inventory(lambda _, services: services["user_profile"].update(extra=[line]))
-    run = playbook("site.yml", "-e", "sidecar_dialect=3.1", *mode, inventory=broken)
+    run = playbook("playbooks/deploy-sidecars.yml", "-e", "sidecar_dialect=3.1", *mode, inventory=broken)
     assert run.code != 0
     assert run.changed == set()
     assert "dialect 3.1 is newer than HAProxy 2.6" in run.output

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, NamedTuple
 
 import pytest
-from lab import INVENTORY, LONG, ROOT, Requests, changed_inventory, mesh, module, playbook, services_of, shell
+from lab import INVENTORY, LONG, Requests, changed_inventory, mesh, module, playbook, services_of, shell
 from load import Counts, Load, by_client
+from sidecars import compiled
 from table import Table
 
 CONSUMERS = ("media1", "media2", "user1", "user2", "web1", "web2")
@@ -68,7 +69,7 @@ def under_load(name: str, method: str, times: int, hosts: tuple[str, ...] = LOAD
             kinds = ", ".join(f"{kind} {times}" for kind, times in count.failed.most_common())
             failed = str(sum(count.failed.values())) + (f" ({kinds})" if kinds else "")
             seconds = f"{time.monotonic() - started:.0f}"
-            TABLE.rows.append(Row(name, client, method, times, count.sent, count.completed, failed, now.old, seconds))
+            TABLE.add(Row(name, client, method, times, count.sent, count.completed, failed, now.old, seconds))
 
 
 @contextlib.contextmanager
@@ -86,7 +87,7 @@ def at_a_rate(name: str, method: str, times: int, hosts: tuple[str, ...]) -> Ite
         sent, failed = sum(count[0] for count in counts), sum(sum(count[1].values()) for count in counts)
         seconds = f"{time.monotonic() - started:.0f}"
         client = f"{RATE} a second, a connection per request"
-        TABLE.rows.append(Row(name, client, method, times, sent, sent - failed, str(failed), 0, seconds))
+        TABLE.add(Row(name, client, method, times, sent, sent - failed, str(failed), 0, seconds))
 
 
 def lost(counts: dict[tuple[str, str], Counts]) -> dict[tuple[str, str], Counts]:
@@ -137,9 +138,7 @@ def inventory() -> Iterator[Path]:
 def apply(inventory: Path) -> None:
     """Roll out on all at once, since no application calls at that time."""
     roll("compile-mesh", inventory)
-    file = f"'{ROOT}/build/mesh/' ~ inventory_hostname ~ '/haproxy.cfg'"
-    text = f"{{{{ lookup('ansible.builtin.file', {file}, rstrip=false) }}}}"
-    done = module(",".join(CONSUMERS), "haproxy_apply", content=text)
+    done = module(",".join(CONSUMERS), "haproxy_apply", content=compiled)
     assert done.code == 0, done.output
 
 

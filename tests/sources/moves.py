@@ -31,8 +31,10 @@ RELEASES = Table(
 
 
 def deploy(hosts, *arguments, inventory=None, **settings):
-    """Roll out on some hosts, with the HAProxy that settings say, and in a dialect that each of them speaks."""
-    words = [*arguments, "--limit", ",".join(hosts), "-e", json.dumps({"sidecar_dialect": "1.4", **settings})]
+    """Roll out on some hosts, with the HAProxy that settings say, in a dialect that each of them speaks; a setting that
+    is None is the inventory's."""
+    given = {name: value for name, value in {"sidecar_dialect": "1.4", **settings}.items() if value is not None}
+    words = [*arguments, "--limit", ",".join(hosts), "-e", json.dumps(given)]
     return playbook("playbooks/deploy-sidecars.yml", *words, inventory=inventory)
 
 

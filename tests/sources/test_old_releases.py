@@ -38,6 +38,8 @@ def built(request):
     settings = {**settings_of(request.param, release, "source"), "sidecar_dialect": dialect}
     run = deploy(HOSTS, **settings)
     assert run.code == 0, run.output
+    # No worker of the release before is left: 1.9.0 crashes when one that it does not know ends.
+    module(",".join(HOSTS), "haproxy_reload", restart=True)
     for host in HOSTS:
         assert version(host).partition("-")[0] == release
         kind = "forking" if forks(release) else "notify"
@@ -61,7 +63,7 @@ def under_load(release, done):
             sums = [counts[host, client.name] for host in HOSTS]
             kinds = sum((total.failed for total in sums), Counter())
             row += [sum(total.sent for total in sums), sum(kinds.values())]
-        RELEASES.rows.append(row)
+        RELEASES.add(row)
     if "restart" not in methods:
         lost = {who: count.failed for who, count in counts.items() if count.failed}
         assert not lost
@@ -146,8 +148,9 @@ def generations():
 
 
 def test_it_moves_to_the_package_and_back(built):
+    """The package runs in its own dialect: where it does not, keep-alive clients lose requests when it is left."""
     release, settings = built
-    for done, wanted in (("to the package", {}), ("and back", settings)):
+    for done, wanted in (("to the package", {"sidecar_dialect": None}), ("and back", settings)):
         with under_load(release, done) as (methods, _):
             methods.update(methods_of(deploy(HOSTS, **wanted)))
         assert ("restart" in methods) == forks(release), methods

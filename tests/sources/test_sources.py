@@ -60,7 +60,7 @@ def calling(moves):
                 requests.stop()
                 sent, reasons = requests.counts()
                 failed[host] = sum(reasons.values())
-                moves.rows.append((what, host, sent, failed[host]))
+                moves.add((what, host, sent, failed[host]))
 
     return call
 
