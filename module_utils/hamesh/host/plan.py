@@ -185,10 +185,11 @@ def _refusal(observed: Observed, request: Request) -> tuple[str, Sequence[Mappin
 def _changed_meanwhile(observed: Observed, request: Request) -> str:
     names = (request.replaces, observed.generation)
     checked, running = (f"generation '{name}'" if name else "no generation" for name in names)
-    return (
-        f"the host ran {checked} when this run checked it, and now runs {running}: another run has changed it. Check "
-        "which inventory is current, and run it again"
-    )
+    if observed.active and not observed.pid:
+        now, advice = "its process does not answer", f"Look at 'systemctl status {request.unit}'"
+    else:
+        now, advice = f"runs {running}: another run has changed it", "Check which inventory is current"
+    return f"the host ran {checked} when this run checked it, and now {now}. {advice}, and run it again"
 
 
 def _no_text(observed: Observed, request: Request) -> str:

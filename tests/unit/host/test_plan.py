@@ -195,6 +195,11 @@ def test_the_steps_follow_from_the_host_and_the_request(seen, asked, steps):
         ),
         (host(), request(replaces=""), f"ran no generation when .* now runs generation '{OLD.generation}'"),
         (host(None), request(replaces=OLD.generation), f"ran generation '{OLD.generation}' .* now runs no generation"),
+        (
+            host(info={}),
+            request(replaces=OLD.generation),
+            "and now its process does not answer. Look at 'systemctl status",
+        ),
     ],
 )
 def test_a_change_that_is_not_allowed_is_refused_with_the_reason(seen, asked, why):
