@@ -1,3 +1,6 @@
+# Copyright: Contributors to Hamesh
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Compile the mesh on the controller: read the inventory, compile, render, review, write."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright: Contributors to Hamesh
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Decide the next step of a rollout on the controller, by the build and the answers of the fleet."""
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
 #!/usr/bin/python
+# Copyright: Contributors to Hamesh
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Check a HAProxy configuration with the host's own binary."""
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
 #!/usr/bin/python
+# Copyright: Contributors to Hamesh
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Read the state of the running HAProxy and its pools."""
 
 from __future__ import annotations
@@ -8,11 +11,17 @@ module: haproxy_info
 short_description: Read what the running HAProxy runs, and the state of its pools
 description:
   - Reads the state of the process from its stats socket, not from a file. Works with HAProxy 1.4 and later.
+  - A host that has no sidecar on purpose, because O(unit) is not installed or is disabled, is no error; it returns
+    RV(sidecar) V(false). Where O(unit) is enabled and nothing answers, the module fails.
 options:
   socket:
     description: The stats socket.
     type: path
     default: /run/haproxy/admin.sock
+  unit:
+    description: The systemd unit that runs HAProxy.
+    type: str
+    default: haproxy.service
   timeout:
     description: Seconds to wait for an answer.
     type: int
@@ -54,20 +63,29 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+sidecar:
+  description: Whether a sidecar answered. If not, C(msg) has the reason, and there are no other values but RV(hamesh).
+  type: bool
+  returned: success
+hamesh:
+  description: The version of Hamesh that asked. mesh.json of a build has the version that compiled it.
+  type: str
+  returned: success
+  sample: 0.1.0
 info:
   description: C(show info) by its own keys. C(description) ends with the running generation.
   type: dict
-  returned: success
+  returned: when a sidecar answered
 generation:
   description: The running generation.
   type: str
-  returned: success
+  returned: when a sidecar answered
 pools:
   description:
     - C(listener) (OPEN when it accepts connections), the number of C(servers), how many of them are C(up), how many of
       those are C(backups), and the open C(sessions), by service.
   type: dict
-  returned: success
+  returned: when a sidecar answered
 servers:
   description:
     - Each server of each pool with C(pool), C(server), C(status) (UP, DOWN, MAINT and so on), C(weight), C(backup),
@@ -75,18 +93,21 @@ servers:
       changed.
   type: list
   elements: dict
-  returned: success
+  returned: when a sidecar answered
 """
 
 import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.hamesh import VERSION
 from ansible.module_utils.hamesh.haproxy import status
-from ansible.module_utils.hamesh.host.stats_socket import StatsSocketError, left, show_info, show_stat
+from ansible.module_utils.hamesh.host.stats_socket import NotRunning, StatsSocketError, left, show_info, show_stat
+from ansible.module_utils.hamesh.host.systemd import Unit
 
 ARGUMENTS = {
     "socket": {"type": "path", "default": "/run/haproxy/admin.sock"},
+    "unit": {"type": "str", "default": "haproxy.service"},
     "timeout": {"type": "int", "default": 5},
     "up": {"type": "list", "elements": "str", "default": []},
     "wait": {"type": "float", "default": 0},
@@ -96,11 +117,15 @@ POLL = 0.5  # seconds between two readings of the servers
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    unit = Unit(module.params.pop("unit"), module.params["timeout"])
     try:
         facts = read_process(**module.params)
     except StatsSocketError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=False, **facts)
+        absence = unit.absence() if isinstance(error, NotRunning) else ""
+        if not absence:
+            module.fail_json(msg=str(error))
+        module.exit_json(changed=False, sidecar=False, hamesh=VERSION, msg=f"no sidecar on this host: {absence}")
+    module.exit_json(changed=False, sidecar=True, hamesh=VERSION, **facts)
 
 
 def read_process(socket: str, timeout: float, up: list[str], wait: float) -> dict[str, Any]:

@@ -32,6 +32,13 @@ class Mutation(NamedTuple):
 
 MUTATIONS = [
     Mutation(
+        "a sidecar that should run and does not answer counts as none",
+        f"{HAMESH}/host/systemd.py",
+        'return f"{self.name} is {state}" if state in ("disabled", "masked") else ""',
+        'return f"{self.name} is {state}"',
+        "tests/ansible/test_haproxy_info.py",
+    ),
+    Mutation(
         "texts are not audited",
         f"{HAMESH}/mesh/review.py",
         "        for message in audit(rendered[host].text, sidecar)\n",

@@ -12,12 +12,13 @@ import make_variables_page
 import mutate
 import pytest
 import yaml
+from ansible.module_utils.hamesh import VERSION
 from meshes import ROOT
 
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
 MODULES = sorted(path.stem for path in (ROOT / "library").glob("*.py"))
 DOCS = sorted((ROOT / "docs").glob("*.md"))
-PAGES = [ROOT / "README.md", *DOCS]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob(".github/**/*.md")), *DOCS]
 YAML = [path for folder in ("playbooks", "roles") for path in (ROOT / folder).rglob("*.yml")]
 
 
@@ -112,7 +113,58 @@ def test_every_link_leads_to_a_file_and_a_heading(page):
 def test_the_readme_is_short_and_links_every_page():
     readme = ROOT / "README.md"
     assert len(readme.read_text(encoding="utf-8").splitlines()) < 120
-    assert {f"docs/{page.name}" for page in DOCS} <= {link.partition("#")[0] for link in links(readme)}
+    linked = {link.partition("#")[0] for link in links(readme)}
+    assert {*(f"docs/{page.name}" for page in DOCS), "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"} <= linked
+
+
+def test_the_changelog_begins_with_the_version_and_no_other_file_sets_it():
+    headings = re.findall(
+        r"^## \[(.+?)\] - (unreleased|\d{4}-\d\d-\d\d)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE
+    )
+    assert headings[0][0] == VERSION
+    assert all(date != "unreleased" for _, date in headings[1:])
+    assert re.fullmatch(r"\d+\.\d+\.\d+", VERSION)
+    code = [
+        path
+        for folder in ("module_utils", "library", "action_plugins", "tools")
+        for path in (ROOT / folder).rglob("*.py")
+    ]
+    setting = [path for path in [*code, ROOT / "pyproject.toml"] if re.search(r"(?im)^version = ", path.read_text())]
+    assert setting == [ROOT / "module_utils/hamesh/__init__.py"]
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/support.md"])
+def test_every_kind_of_tests_has_a_row(page):
+    """Each folder of tests, and each target of the Makefile that runs tests."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    targets = set(re.findall(r"^(\w+): .+ ## (?:\w+ )*.*", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    wanted = targets - {"demo", "clean", "lint", "unit", "lab"}
+    if page == "CONTRIBUTING.md":
+        wanted |= {"lint", "unit", "lab"}
+        folders = {path.parent.relative_to(ROOT).parts[1] for path in ROOT.glob("tests/*/**/test_*.py")}
+        assert [folder for folder in sorted(folders) if f"| `tests/{folder}` |" not in text] == []
+    assert [target for target in sorted(wanted) if f"`make {target}`" not in text] == []
+
+
+def test_the_licence_is_the_gpl_and_modules_and_plugins_name_it():
+    """As ansible-test asks: within the first lines."""
+    licence = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert "GNU GENERAL PUBLIC LICENSE\n                       Version 3, 29 June 2007" in licence
+    assert len(licence.splitlines()) == 674
+    lines = (
+        "# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)\n"
+        "# SPDX-License-Identifier: GPL-3.0-or-later\n"
+    )
+    plugins = [path for path in ROOT.glob("*/*.py") if path.parent.name == "library" or "plugins" in path.parent.name]
+    assert len(plugins) > 10
+    assert [path for path in plugins if lines not in "".join(path.read_text().splitlines(keepends=True)[:6])] == []
+
+
+def test_the_issue_template_asks_for_what_a_problem_needs():
+    [template] = (ROOT / ".github/ISSUE_TEMPLATE").iterdir()
+    text = template.read_text(encoding="utf-8")
+    for wanted in ("site.yml --check --diff", "haproxy_info", "HAProxy (`haproxy -v`", "distribution", "mesh_services"):
+        assert wanted in text
 
 
 def test_every_page_that_is_named_in_the_repository_exists():

@@ -40,6 +40,10 @@ class StatsSocketError(Exception):
     """The process did not answer, or rejected a command, or its answer is nonsense."""
 
 
+class NotRunning(StatsSocketError):
+    """Nothing listens at the stats socket."""
+
+
 def left(deadline: float) -> float:
     """Return the seconds until a deadline of time.monotonic(), at least a tenth: for one of several questions."""
     return max(0.1, deadline - time.monotonic())
@@ -59,9 +63,9 @@ def send_command(path: str, command: str, timeout: float = ANSWER_TIMEOUT, limit
             connection.sendall(command.encode() + b"\n")
             answer = b"".join(_pieces(connection, deadline, limit))
     except FileNotFoundError:
-        raise StatsSocketError(f"no stats socket at {path}: HAProxy is not running, or uses another socket") from None
+        raise NotRunning(f"no stats socket at {path}: HAProxy is not running, or uses another socket") from None
     except ConnectionRefusedError:
-        raise StatsSocketError(f"connection refused at the stats socket {path}: HAProxy is not running") from None
+        raise NotRunning(f"connection refused at the stats socket {path}: HAProxy is not running") from None
     except PermissionError:
         raise StatsSocketError(f"permission denied at the stats socket {path}; use become") from None
     except socket.timeout:

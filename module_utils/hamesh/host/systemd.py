@@ -22,6 +22,15 @@ class Unit:
         pairs = (line.partition("=") for line in shown.output.splitlines())
         return {key: value for key, equals, value in pairs if equals}
 
+    def absence(self) -> str:
+        """Return why the host does not run this unit, if that is on purpose: it is not installed, or is disabled.
+        Return "" where it should run, and where systemd does not answer."""
+        shown = self.properties("LoadState", "UnitFileState")
+        if shown.get("LoadState") == "not-found":
+            return f"{self.name} is not installed"
+        state = shown.get("UnitFileState")
+        return f"{self.name} is {state}" if state in ("disabled", "masked") else ""
+
     def act(self, verb: str) -> Finished:
         """Run systemctl with a verb: start, stop, reload, restart, reenable or reset-failed."""
         return run(["systemctl", verb, self.name], self.timeout)

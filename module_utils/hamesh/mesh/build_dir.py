@@ -19,6 +19,7 @@ import shlex
 from pathlib import Path
 from typing import Any, Iterator, Mapping, Sequence
 
+from .. import VERSION
 from .model import Mesh, Rendered, Sidecar
 
 INDEX = "mesh.json"
@@ -113,9 +114,11 @@ def _options(inventory: Sequence[str]) -> str:
 
 
 def make_index(mesh: Mesh, rendered: Mapping[str, Rendered], inventory: Sequence[str]) -> dict[str, Any]:
-    """Return the content of mesh.json: the model, each host's generation, and the inventory sources."""
+    """Return the content of mesh.json: the version of Hamesh, the model, each host's generation, and the inventory
+    sources."""
     return {
-        "version": 1,
+        "version": 1,  # of this file's format
+        "hamesh": VERSION,
         "inventory": list(inventory),
         "services": {name: dataclasses.asdict(service) for name, service in mesh.services.items()},
         "pools": {name: [dataclasses.asdict(backend) for backend in pool] for name, pool in mesh.pools.items()},

@@ -8,6 +8,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from ansible.module_utils.hamesh.mesh import build_dir
 from ansible.module_utils.hamesh.mesh.build_dir import (
     BuildError,
     build_files,
@@ -94,6 +95,13 @@ def test_a_build_directory_may_itself_be_a_symbolic_link(tmp_path):
     (tmp_path / "build").symlink_to(tmp_path / "disk")
     assert build(tmp_path / "build", compiled({}))
     assert build(tmp_path / "build", compiled({})) == []
+
+
+def test_the_index_has_the_version_and_a_new_version_alone_changes_no_configuration(tmp_path, monkeypatch):
+    build(tmp_path, compiled({}))
+    monkeypatch.setattr(build_dir, "VERSION", "99.0.0")
+    assert build(tmp_path, compiled({})) == ["mesh.json"]
+    assert read_index(tmp_path)["hamesh"] == "99.0.0"
 
 
 def test_a_second_build_changes_nothing(tmp_path):
