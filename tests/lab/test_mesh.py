@@ -185,7 +185,7 @@ def recompiled():
 def test_what_haproxy_rejects_is_said_of_every_host_before_any_is_touched(index, mode, recompiled):
     line = "option accept-unsafe-violations-in-http-request"  # fine in dialect 3.1, and web1 has HAProxy 2.6
     broken = changed_inventory(lambda _, services: services["user_profile"].update(extra=[line]))
-    run = playbook("playbooks/deploy-sidecars.yml", "-e", "sidecar_dialect=3.1", *mode, inventory=broken)
+    run = playbook("site.yml", "-e", "sidecar_dialect=3.1", *mode, inventory=broken)
     assert run.code != 0
     assert run.changed == set()
     assert "dialect 3.1 is newer than HAProxy 2.6" in run.output

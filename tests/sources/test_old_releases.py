@@ -39,7 +39,8 @@ def built(request):
     run = deploy(HOSTS, **settings)
     assert run.code == 0, run.output
     # No worker of the release before is left: 1.9.0 crashes when one that it does not know ends.
-    module(",".join(HOSTS), "haproxy_reload", restart=True)
+    restarted = module(",".join(HOSTS), "haproxy_reload", restart=True)
+    assert restarted.code == 0, restarted.output
     for host in HOSTS:
         assert version(host).partition("-")[0] == release
         kind = "forking" if forks(release) else "notify"
