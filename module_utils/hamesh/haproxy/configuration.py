@@ -127,9 +127,9 @@ class Configuration:
         before, now: show stat of the old process and of the one that runs this configuration. min_ready is a share of
         the servers that are ready in this configuration, new ones included. A pool need not have more servers up than
         were up before and have joined since, so a server that was down before may stay down. HAProxy shows a server as
-        up before its first health check; such a server counts as up if `count_unchecked`.
+        up before its first health check; such a server counts as up before, and now if `count_unchecked`.
         """
-        up_before, up_now, known = servers_up(before), servers_up(now, count_unchecked), servers_by_pool(before)
+        up_before, up_now, known = servers_up(before, True), servers_up(now, count_unchecked), servers_by_pool(before)
         messages = {}
         for pool, ready in self._ready_servers().items():
             if not ready or pool not in up_before or pool in allowed:

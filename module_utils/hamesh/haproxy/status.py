@@ -60,8 +60,8 @@ def servers_up(rows: Rows, count_unchecked: bool = False) -> dict[str, set[str]]
 
 
 def unchecked_pools(rows: Rows) -> set[str]:
-    """Return the pools with a server before its first health check."""
-    return {row["pxname"] for row in rows if _is_unchecked(row)}
+    """Return the pools with a server that takes requests before its first health check."""
+    return {row["pxname"] for row in rows if takes_requests(row) and _is_unchecked(row)}
 
 
 def is_up(status: str) -> bool:

@@ -10,12 +10,13 @@ import contextlib
 import dataclasses
 import errno
 import os
+import time
 from pathlib import Path
 from typing import Any, Mapping, NamedTuple, Sequence
 
 from ..haproxy.configuration import Configuration
 from ..haproxy.releases import exposed_binds
-from ..haproxy.status import Rows
+from ..haproxy.status import Rows, unchecked_pools
 from . import runtime_state
 from .check import Verdict, check_text
 from .files import read_text
@@ -32,6 +33,8 @@ from .verify import problems
 PREVIOUS = "previous"
 RUNNING = ("active", "reloading")
 NOT_RUNNING = "HAProxy is not running"
+FIRST_CHECKS = 8.0  # seconds to wait for the first health checks of a process: four of the usual interval
+POLL = 0.1  # seconds between two readings
 # Properties of the unit, read in one call.
 PROPERTIES = ("ActiveState", "LoadState", "MainPID", "Type", "User", "LimitNOFILE", "Id", "InvocationID", "ExecReload")
 
@@ -194,17 +197,30 @@ def observe(request: Request, target: Target) -> Observed:
 
 
 def observe_states(observed: Observed, request: Request) -> Observed:
-    """Return the same with the states that operators set in the running process. Call it only where a change is due,
-    since it takes a command for each server."""
+    """Return the same with the states that operators set in the running process, and with `rows` after the first health
+    check of each server. Call it only where a change is due, since it takes a command for each server, and waits."""
     running = observed.running
     if not observed.active:
         return dataclasses.replace(observed, states={})
     if running is None:
         return dataclasses.replace(observed, states={}, states_failure="this host has no copy of what the process runs")
     try:
-        return dataclasses.replace(observed, states=runtime_state.read(running, request.answer_timeout))
+        rows = _rows_after_first_checks(running, observed.rows, request.answer_timeout)
+        states = runtime_state.read(running, request.answer_timeout)
+        return dataclasses.replace(observed, rows=rows, states=states)
     except StatsSocketError as error:
         return dataclasses.replace(observed, states={}, states_failure=str(error))
+
+
+def _rows_after_first_checks(running: Configuration, rows: Rows, timeout: float) -> Rows:
+    """Return show stat of the running process when no server waits for its first health check, or after FIRST_CHECKS
+    seconds. Right after a reload, HAProxy shows each server as up, so a pool that works is not yet known from one that
+    does not."""
+    until = time.monotonic() + FIRST_CHECKS
+    while unchecked_pools(rows) and time.monotonic() < until:
+        time.sleep(POLL)
+        rows = show_stat(running.socket, timeout, running.lines)
+    return rows
 
 
 def choose(request: Request, observed: Observed) -> Configuration | None:

@@ -101,8 +101,9 @@ UP, UNCHECKED, DOWN = ("UP", "L7OK"), ("UP", "* INI"), ("DOWN", "L4CON")
 
 
 def rows_before(text):
-    """Return rows of the old process: "r0 r1 -r2" are two servers that are up and one that is down."""
-    return rows({name.strip("-"): DOWN if name.startswith("-") else UP for name in text.split()})
+    """Return rows of the old process: "r0 ?r1 -r2" are one that is up, one before its first check, one that is down."""
+    kinds = {"-": DOWN, "?": UNCHECKED}
+    return rows({name.strip("-?"): kinds.get(name[0], UP) for name in text.split()})
 
 
 @pytest.mark.parametrize(
@@ -124,6 +125,7 @@ def rows_before(text):
         ("gone1 gone2", [UP, UP, DOWN, DOWN], None, None),
         ("gone1", [UP, DOWN, DOWN, DOWN], 2, 2),
         ("r0 gone1 gone2 gone3", [UP, DOWN, DOWN, DOWN], 2, 2),
+        ("?gone1 ?gone2", [DOWN, DOWN, DOWN, DOWN], 2, 2),  # requests went to them
         ("gone1 -r0 -r1 -r2 -r3", [DOWN, DOWN, DOWN, DOWN], 1, 1),  # its last server that was up is gone
     ],
 )
@@ -155,3 +157,4 @@ def test_a_pool_without_a_server_that_is_up_is_down(now, down_if_checked, down):
     assert new.pools_down(answer, count_unchecked=False) == down_if_checked
     assert new.pools_down(answer, count_unchecked=True) == down
     assert unchecked_pools(answer) == ({"app"} if UNCHECKED in now else set())
+    assert unchecked_pools(rows({"r0": ("MAINT", "* INI")})) == set()  # it is not checked
