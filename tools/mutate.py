@@ -341,6 +341,27 @@ MUTATIONS = [
         "tests/unit/haproxy/test_configuration.py",
     ),
     Mutation(
+        "a change begins before the first health checks",
+        f"{HAMESH}/host/observe.py",
+        "    while unchecked_pools(rows) and",
+        "    while False and",
+        "tests/unit/host/test_observe.py",
+    ),
+    Mutation(
+        "a server before its first health check counts as down before a change",
+        f"{HAMESH}/haproxy/configuration.py",
+        "servers_up(before, True)",
+        "servers_up(before)",
+        "tests/unit/haproxy/test_configuration.py",
+    ),
+    Mutation(
+        "a start joins an automatic one that fails",
+        f"{HAMESH}/host/apply.py",
+        'unit.get("ActiveState") == "activating"',
+        "False",
+        "tests/unit/host/test_apply.py",
+    ),
+    Mutation(
         "old processes go on for ever",
         f"{HAMESH}/host/reload.py",
         "                os.kill(old.pid, number)\n",

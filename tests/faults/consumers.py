@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
 from ansible.module_utils.hamesh.haproxy.syntax import name_text
-from lab import ROOT, Requests, Run, ad_hoc, ansible_run, mesh, services_of, shell
+from lab import ROOT, Requests, Run, mesh, module, services_of, shell
 
 HOSTS = ("media1", "media2", "user1", "user2")  # Debian 11, 12, 13 and 11, with HAProxy 2.2, 2.6, 3.0 and 2.2
 ALL = ",".join(HOSTS)
@@ -61,10 +61,10 @@ class Generation:
         return re.search(r"description (.*)", self.texts[host]).group(1)
 
 
-def apply(generation: Generation, *options: str, **arguments: Any) -> Run:
+def apply(generation: Generation, **arguments: Any) -> Run:
     """One run of haproxy_apply on all hosts at the same time."""
     Generation.proven = None
-    return ansible_run(*ad_hoc(ALL, "haproxy_apply", *options, content=generation.lookup, **arguments))
+    return module(ALL, "haproxy_apply", content=generation.texts.get, **arguments)
 
 
 class State(NamedTuple):
@@ -116,12 +116,12 @@ def weigh(weight):
 
 # --- a run that is stopped on its way
 
-STOPPABLE = ("-e", f"ansible_python_interpreter={THERE}/python")
+STOPPABLE = f"{THERE}/python"
 
 
 def prepare() -> None:
     program = shlex.quote((ON_HOST / "sitecustomize.py").read_text())
-    python = shlex.quote(f'#!/bin/sh\nPYTHONPATH={THERE} exec /usr/bin/python3 "$@"\n')
+    python = shlex.quote(f'#!/bin/sh\nPYTHONPATH={THERE}:$PYTHONPATH exec /usr/bin/python3 -B "$@"\n')
     everywhere(
         lambda host: shell(
             host,

@@ -53,7 +53,7 @@ def record(generation, **options):
     """The points of a run to its end, with something that was set by hand and is to be set again."""
     weigh("50%")
     stop_at({})
-    apply(generation, *STOPPABLE, **options)
+    apply(generation, python=STOPPABLE, **options)
     return points()
 
 
@@ -108,9 +108,9 @@ class Sweep:
             new = Generation(extra)
             if earlier:
                 stop_at(earlier)
-                apply(new, *STOPPABLE)
+                apply(new, python=STOPPABLE)
             stop_at(aims)
-            run = apply(new, *STOPPABLE, **options)
+            run = apply(new, python=STOPPABLE, **options)
             hit = {host: point for host, point in aims.items() if run.last[host].get("rc") == KILLED}
             self.look(hit, old, new)
             old, runs = Generation() if extra else new, "never"
@@ -173,7 +173,7 @@ def test_a_run_killed_anywhere_after_one_that_had_reloaded_is_repaired_by_the_ne
     }
     new = Generation()
     stop_at(reloaded)
-    apply(new, *STOPPABLE)
+    apply(new, python=STOPPABLE)
     again = record(new)
     changes = {host: [point for point in names if "execute:" in point] for host, names in again.items()}
     sweep.name = "killed again"
@@ -186,10 +186,10 @@ def test_a_run_killed_anywhere_after_one_that_had_reloaded_is_repaired_by_the_ne
 
 
 @contextlib.contextmanager
-def meanwhile(*arguments, **options):
+def meanwhile(generation):
     """A run in the background, from when it stops on all hosts."""
     with ThreadPoolExecutor() as pool:
-        future = pool.submit(apply, *arguments, **options)
+        future = pool.submit(apply, generation, python=STOPPABLE)
         wait_for_stop()
         yield future
 
@@ -198,7 +198,7 @@ def test_a_reboot_between_swap_and_reload_ends_with_the_new_generation(way):
     new = Generation()
     with trial("killed before the reload, then rebooted", costs=True) as now:
         stop_at(first(way, RELOAD))
-        apply(new, *STOPPABLE)
+        apply(new, python=STOPPABLE)
         everywhere(reboot)
         now.traffic.revive()
         assert_runs(new)
@@ -209,7 +209,7 @@ def test_a_second_run_that_will_not_wait_names_the_first(way):
     new = Generation()
     with trial("two runs, the second does not wait") as now:
         stop_at(first(way, RELOAD), seconds="6")
-        with meanwhile(new, *STOPPABLE) as first_run:
+        with meanwhile(new) as first_run:
             second = apply(Generation(), timeout=1)
         now.said = second.last[HOSTS[0]]["msg"]
         for result in second.last.values():
@@ -223,7 +223,7 @@ def test_a_second_run_waits_for_the_first_and_wins(way):
     new = Generation()
     with trial("two runs, the second waits") as now:
         stop_at(first(way, RELOAD), seconds="3")
-        with meanwhile(Generation(), *STOPPABLE) as first_run:
+        with meanwhile(Generation()) as first_run:
             second = apply(new)
         assert (first_run.result().code, second.code) == (0, 0)
         assert_runs(new)
@@ -256,7 +256,8 @@ def test_a_controller_that_is_killed_leaves_what_one_run_mends(way):
     new = Generation()
     with trial("controller killed before the reload") as now:
         stop_at(first(way, RELOAD), seconds="3")
-        with start(*ad_hoc(ALL, "haproxy_apply", *STOPPABLE, content=new.lookup)) as controller:
+        interpreter = f"ansible_python_interpreter={STOPPABLE}"
+        with start(*ad_hoc(ALL, "haproxy_apply", "-e", interpreter, content=new.lookup)) as controller:
             wait_for_stop()
             for pid in descendants(controller.pid):
                 os.kill(pid, signal.SIGKILL)

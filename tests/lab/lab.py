@@ -114,7 +114,7 @@ def playbook(name: str, *arguments: str, inventory: Path | None = None) -> Run:
     return ansible_run("ansible-playbook", "-i", str(inventory or INVENTORY), name, *arguments)
 
 
-def module(names: str, name: str, *options: str, **arguments: Any) -> Run:
+def module(names: str, name: str, *options: str, python: str = "/usr/bin/python3", **arguments: Any) -> Run:
     """Run a module of ours on a host, or at the same time on several with commas between them. An argument that is a
     function is called with the host's name. There are hundreds of calls, so what Ansible would send with each is sent
     once, and the module runs as it does when it is debugged without Ansible; ad_hoc() has Ansible run it."""
@@ -122,7 +122,7 @@ def module(names: str, name: str, *options: str, **arguments: Any) -> Run:
     def call(host: str) -> dict[str, Any]:
         values = {key: value(host) if callable(value) else value for key, value in arguments.items()}
         order = json.dumps({"ANSIBLE_MODULE_ARGS": {**values, "_ansible_check_mode": "--check" in options}})
-        run = f"[ -d {there} ] || exit 111; PYTHONPATH={there} /usr/bin/python3 {there}/library/{name}.py; exit $?"
+        run = f"[ -d {there} ] || exit 111; PYTHONPATH={there} {python} {there}/library/{name}.py; exit $?"
         done = _shell(host, run, order)
         if done.returncode == 111:
             new = f"{there}.$$"

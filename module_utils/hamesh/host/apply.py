@@ -237,7 +237,9 @@ class Change:
         if outcome.method == SF and SF_WARNING not in outcome.warnings:
             outcome.warnings.append(SF_WARNING)
         deadline = time.monotonic() + self.request.timeout
-        finished = target.unit.act(verb)
+        # A start would join an automatic one that is under way, and fail with it.
+        starting = verb == "start" and unit.get("ActiveState") == "activating"
+        finished = target.unit.act("restart" if starting else verb)
         failed = f"systemctl {verb} {self.request.unit} failed" if finished.code else ""
         old_pid = 0 if rolling_back else observed.pid
         # Where systemctl fails, or waits too long, the process may still serve: it is asked once.

@@ -36,6 +36,7 @@ class Unit:
         ("reload", WHY, "failed", ["reset-failed", "restart"], "restart", []),  # nothing ran
         ("restart", WHY, "active", ["restart"], "restart", []),  # an operator asked for it
         ("start", WHY, "inactive", ["reset-failed", "start"], "start", []),
+        ("start", WHY, "activating", ["reset-failed", "restart"], "start", []),  # by itself, after it failed
     ],
 )
 def test_a_reload_that_becomes_a_restart_is_a_warning(
