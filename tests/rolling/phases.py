@@ -14,7 +14,7 @@ from typing import Any, Callable, Iterator, NamedTuple
 import pytest
 from lab import INVENTORY, LONG, Requests, changed_inventory, mesh, module, playbook, services_of, shell
 from load import Counts, Load, by_client
-from sidecars import compiled
+from sidecars import FILE, compiled
 from table import Table
 
 CONSUMERS = ("media1", "media2", "user1", "user2", "web1", "web2")
@@ -140,6 +140,13 @@ def apply(inventory: Path) -> None:
     roll("compile-mesh", inventory)
     done = module(",".join(CONSUMERS), "haproxy_apply", content=compiled)
     assert done.code == 0, done.output
+
+
+def states() -> dict[str, Any]:
+    """What every sidecar has on disk and runs."""
+    infos = module(",".join(CONSUMERS), "haproxy_info").last
+    files = everywhere(lambda host: shell(host, f"sha256sum {FILE}"), CONSUMERS)
+    return {host: (files[host], infos[host]["generation"]) for host in CONSUMERS}
 
 
 def roll(name: str, inventory: Path, *arguments: str) -> None:

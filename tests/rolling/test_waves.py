@@ -21,12 +21,11 @@ from lab import (
     shell,
     start,
 )
-from phases import apply, everywhere, roll
+from phases import apply, roll, states
 
 SIDECARS = ("web1", "web2", "media1", "media2", "user1", "user2")
 # The canary; then its own hypervisor and one after the other, in the order of their first hosts in the inventory.
 ORDER = ["web1", "user1", "web2, user2", "media1", "media2"]
-FILE = "/etc/haproxy/haproxy.cfg"
 DEPLOY = "playbooks/deploy-sidecars.yml"  # site.yml comes to it after the kernels have learnt of new ports
 SOAK = ("-e", "rollout_soak=4")  # longer than a new process takes for its first checks
 
@@ -38,13 +37,6 @@ def change(**fields):
 
 def interval(milliseconds):
     return change(check={"type": "tcp", "interval": milliseconds})
-
-
-def states():
-    """What every sidecar has on disk and runs."""
-    infos = module(",".join(SIDECARS), "haproxy_info").last
-    files = everywhere(lambda host: shell(host, f"sha256sum {FILE}"), SIDECARS)
-    return {host: (files[host], infos[host]["generation"]) for host in SIDECARS}
 
 
 def announced(run: Run):
