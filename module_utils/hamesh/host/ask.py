@@ -228,7 +228,7 @@ class _Conversation:
     def _step(self) -> Answer | None:
         if not self.connected:
             code = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if code:
+            if code and not (code == errno.ECONNRESET and self.check.kind == "tcp"):  # it was accepted before
                 return _failed(code)
             self.connected = True
             if self.check.kind == "tcp":
@@ -327,6 +327,8 @@ def _http(check: Check, received: bytes, ended: bool, replies: int) -> Answer | 
     if expect.kind in ("status", "rstatus"):
         if _status_is(status, expect) == expect.negated:
             return Answer(False, f"HTTP {status} where {_expected(expect)} is expected")
+        if len(received) >= MAX_ANSWER and not END_OF_HEADERS.search(received):
+            return None  # releases differ
         return UP if ended or END_OF_HEADERS.search(received) else None
     end = END_OF_HEADERS.search(received)
     if not end:
@@ -344,8 +346,10 @@ def _http(check: Check, received: bytes, ended: bool, replies: int) -> Answer | 
         found = False
     if found is not True and (chunked or len(received) >= MAX_ANSWER):
         found = None  # it may be across two chunks, or further behind
+    if expect.negated and not body:
+        found = None  # from 2.2 on, an answer without a body is down
     if found is None:
-        return Answer(None, "its answer is chunked, or too long")
+        return Answer(None, "its answer is chunked, empty or too long")
     verb = "has" if expect.negated else "does not have"
     return (
         UP if found != expect.negated else Answer(False, f"the answer (HTTP {status}) {verb} {expect.pattern[:80]!r}")

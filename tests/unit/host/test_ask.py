@@ -106,7 +106,7 @@ def once(monkeypatch):
         (replies(b"HTTP/1.0 20"), Answer(False, "connection closed within an answer")),
         (replies(b"HTTP/1.0 2000 x\r\n\r\n"), Answer(False, "the answer is not HTTP")),
         (endless, Answer(False, "the answer is not HTTP")),
-        (endless_headers, UP),
+        (endless_headers, Answer(None, "the answer is longer than 16384 bytes")),
         (reset, Answer(False, "connection reset by peer")),
     ],
 )
@@ -148,13 +148,24 @@ def test_the_request_is_that_of_the_check():
         (Expect("string", "200"), 200, b"", Answer(False, "the answer (HTTP 200) does not have '200'")),  # not the head
         (Expect("string", "order", True), 200, b"out of order", Answer(False, "the answer (HTTP 200) has 'order'")),
         (Expect("string", "order", True), 200, b"fine", UP),
+        (Expect("string", "order", True), 200, b"", Answer(None, "its answer is chunked, empty or too long")),
         (Expect("rstring", "^(fine|good)$"), 200, b"good", UP),
         (Expect("rstring", "^fine"), 200, b"not fine", Answer(False, "the answer (HTTP 200) does not have '^fine'")),
         # What HAProxy's libraries see differently, or may not see, is not known.
-        (Expect("rstring", "a.b"), 200, b"a\nb", Answer(None, "its answer is chunked, or too long")),
-        (Expect("string", "fine"), 200, b"x" * 20000 + b"fine", Answer(None, "its answer is chunked, or too long")),
-        (Expect("string", "fine", True), 200, b"x" * 20000, Answer(None, "its answer is chunked, or too long")),
-        (Expect("rstring", "fine"), 200, b"fine" + b"x" * 8000, Answer(None, "its answer is chunked, or too long")),
+        (Expect("rstring", "a.b"), 200, b"a\nb", Answer(None, "its answer is chunked, empty or too long")),
+        (
+            Expect("string", "fine"),
+            200,
+            b"x" * 20000 + b"fine",
+            Answer(None, "its answer is chunked, empty or too long"),
+        ),
+        (Expect("string", "fine", True), 200, b"x" * 20000, Answer(None, "its answer is chunked, empty or too long")),
+        (
+            Expect("rstring", "fine"),
+            200,
+            b"fine" + b"x" * 8000,
+            Answer(None, "its answer is chunked, empty or too long"),
+        ),
     ],
 )
 def test_an_http_server_is_judged_by_what_is_expected(expect, status, body, answer):
@@ -174,6 +185,7 @@ def test_a_body_ends_with_its_length_and_a_text_across_chunks_is_not_known():
     ("kind", "talk", "answer"),
     [
         ("tcp", hang, UP),
+        ("tcp", reset, UP),
         ("mysql", replies(b"", MYSQL), UP),
         ("mysql", replies(b"", b"\x45\x00\x00\x00\xff\x6a\x04Host is not allowed"), Answer(False, "MySQL error 1130")),
         ("mysql", replies(b"", MYSQL[:9]), Answer(False, "no whole answer within 0.3 s")),
