@@ -74,7 +74,8 @@ class ActionModule(ActionBase):
             services, networks = inventory.shared("mesh_services"), inventory.shared("mesh_networks")
             hosts = {name: inventory.variables(name) for name in inventory.names}
             allowed = {
-                name: inventory.shared(f"mesh_{name}", default=[]) for name in ("allow_shrink", "allow_networks")
+                name: inventory.shared(f"mesh_{name}", default=[])
+                for name in ("allow_shrink", "allow_networks", "allow_down")
             }
             mesh = _compile(inventory, services, networks, hosts, allowed)
             template = load_template(TEMPLATE.read_text())

@@ -11,10 +11,10 @@ module: haproxy_apply
 short_description: Make a host's HAProxy run a configuration, or leave it unchanged
 description:
   - Checks the text with the host's own binary (exit code and output), for addresses in use and for pools that would
-    shrink, replaces the file atomically and reloads through systemd. Then verifies over the stats socket that the
-    process runs this generation, that each listener accepts connections, and that C(min_ready) of each pool that had a
-    server up are up after their health checks, including new servers. A pool without a server up is a warning if it had
-    none before.
+    shrink, and asks new and changed servers as their health checks will (see O(allow_down)); replaces the file
+    atomically and reloads through systemd. Then verifies over the stats socket that the process runs this generation,
+    that each listener accepts connections, and that C(min_ready) of each pool that had a server up are up after their
+    health checks, including new servers. A pool without a server up is a warning if it had none before.
   - Keeps a copy of the verified configuration, and of the five before it, in I(path).generations.
   - Weights, drains and maintenance that an operator set at run time are set again in the new process, whatever else of
     the server's line has changed. The text wins only where it changes that very property.
@@ -74,6 +74,16 @@ options:
     description:
       - Pools that may lose more of their ready servers than C(min_ready) allows. That is half of those in the host's
         last generation unless the pool's section sets it (C(description min_ready 0.75)).
+    type: list
+    elements: str
+    default: []
+  allow_down:
+    description:
+      - Pools that may have no server up. Before the file is replaced, every server that is new, or whose address or
+        health check has changed, is asked as its health check will ask. Where fewer than C(min_ready) of a pool that
+        had a server up would be up, or none of a pool that is new, nothing is changed and the module fails with the
+        answer of each server. A server whose check the module cannot repeat counts as up.
+      - On a host that ran no server before, and in a roll-back, a new pool without a server up is a warning.
     type: list
     elements: str
     default: []
@@ -206,6 +216,7 @@ ARGUMENTS = {
     "unit": {"type": "str", "default": "haproxy.service"},
     "dialect": {"type": "str", "choices": list(DIALECTS)},
     "allow_shrink": {"type": "list", "elements": "str", "default": []},
+    "allow_down": {"type": "list", "elements": "str", "default": []},
     "hard_stop_after": {"type": "int", "default": 1800},
     "timeout": {"type": "int", "default": 30},
 }

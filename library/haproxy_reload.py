@@ -39,6 +39,13 @@ options:
     type: list
     elements: str
     default: []
+  allow_down:
+    description:
+      - Pools that may have no server up afterwards. Where the file differs from what runs, its new and changed servers
+        are asked first, as C(haproxy_apply) does.
+    type: list
+    elements: str
+    default: []
   hard_stop_after:
     description:
       - Seconds after which a replaced process is ended, with a warning, although it still has connections. Checked each
@@ -154,6 +161,7 @@ ARGUMENTS = {
     "binary": {"type": "path", "default": "/usr/sbin/haproxy"},
     "unit": {"type": "str", "default": "haproxy.service"},
     "allow_shrink": {"type": "list", "elements": "str", "default": []},
+    "allow_down": {"type": "list", "elements": "str", "default": []},
     "hard_stop_after": {"type": "int", "default": 1800},
     "timeout": {"type": "int", "default": 30},
 }

@@ -29,6 +29,7 @@ The mesh itself, `mesh_networks`, `mesh_services` and the variables of hosts (`m
 |---|---|---|
 | `mesh_hosts` | `all` | The hosts to work on, a pattern. `--limit` narrows it. |
 | `mesh_allow_shrink` | `[]` | Services whose pools may shrink below their `min_ready`. The same for all hosts. |
+| `mesh_allow_down` | `[]` | Services whose pools may have no server up after a rollout. The same for all hosts. |
 | `backend` |  | The host that `drain-backend.yml`, `restore-backend.yml` and `find-consumers.yml` work on; required. |
 | `drain_wait` | `60` | Seconds that `drain-backend.yml` waits for sessions to end. |
 | `drain_force` | `false` | `true`: `drain-backend.yml` sets maintenance even if sessions are still open. |

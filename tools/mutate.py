@@ -299,6 +299,41 @@ MUTATIONS = [
         "tests/unit/host/test_generations.py",
     ),
     Mutation(
+        "new servers are not asked before the reload",
+        f"{HAMESH}/host/apply.py",
+        "                observed = observe_answers(observed, planned.carried, request)\n",
+        "                pass\n",
+        "tests/unit/host/test_hostile_answers.py -k would_be_down",
+    ),
+    Mutation(
+        "a pool whose new servers are down is no reason to refuse",
+        f"{HAMESH}/host/plan.py",
+        "        if short:\n",
+        "        if False:\n",
+        "tests/unit/host/test_plan.py",
+    ),
+    Mutation(
+        "a new pool may be down",
+        f"{HAMESH}/host/ask.py",
+        "            if pool not in names and pool not in allow_down and not up.get(pool):\n",
+        "            if False:\n",
+        "tests/unit/host/test_ask.py",
+    ),
+    Mutation(
+        "a server that moved to another port counts as known",
+        f"{HAMESH}/host/ask.py",
+        "    if row is None or check != before or ",
+        "    if row is None or ",
+        "tests/unit/host/test_ask.py",
+    ),
+    Mutation(
+        "a renamed pool need not have servers up after the reload",
+        f"{HAMESH}/host/apply.py",
+        "        before, allowed = self.observed.rows_before, ",
+        "        before, allowed = self.observed.rows, ",
+        "tests/unit/host/test_apply.py",
+    ),
+    Mutation(
         "a file that was edited by hand is lost",
         f"{HAMESH}/host/apply.py",
         "        if self.planned.back_up and self.observed.file:\n",
@@ -602,8 +637,8 @@ MUTATIONS = [
     Mutation(
         "a renamed pool may shrink",
         f"{HAMESH}/haproxy/configuration.py",
-        "names = {**self._renamed(old), **{",
-        "names = {**{",
+        "return {**self._renamed(old), **{",
+        "return {**{",
         "tests/unit/haproxy/test_configuration.py",
     ),
     Mutation(

@@ -101,16 +101,17 @@ def test_check_mode_shows_every_wave_and_changes_nothing(untouched):
         assert len(shown) == 1, host
 
 
-def test_a_pool_moved_to_hosts_where_nothing_listens_goes_back_at_the_canary(untouched):
-    """No member of the pool is in both generations, so what was up before says nothing of those that are new."""
+def test_a_pool_moved_to_hosts_where_nothing_listens_is_refused_before_the_first_wave(untouched):
+    """No member of the pool is in both generations, so what was up before says nothing of those that are new: every
+    consumer asks them while it checks its configuration."""
     moved = {"media1": {}, "media2": {}}
     inventory = changed_inventory(lambda groups, _: groups["comment"].update(hosts=moved))
     run = playbook(DEPLOY, inventory=inventory)
     assert run.code != 0
-    assert announced(run) == ["web1"]
-    assert "pool comment has 0 servers up, 2 before the change, and its min_ready of 0.5 requires 1" in run.output
-    assert "The rollout stopped in wave 1 of" in run.output
-    assert "-e rollout_from=web1" in run.output
+    assert announced(run) == []
+    assert "Pool comment would have 0 of its 2 servers up, and its min_ready of 0.5 requires 1: media1 at" in run.output
+    assert ":8120: connection refused, media2 at" in run.output
+    assert "Nothing was changed" in run.output
     assert run.changed == set()
     answers = ask("web1", {"comment": ("http", 8085)}, requests=20)["comment"]
     assert set(answers) == {"comment@data1", "comment@data2"}

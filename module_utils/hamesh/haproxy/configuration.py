@@ -36,6 +36,16 @@ class ServerLine(NamedTuple):
         return self.state == "ready"
 
 
+class PoolShortage(NamedTuple):
+    """A pool with too few servers up: how many are ready, were up, are up, must be up, and which are down."""
+
+    ready: int
+    up_before: int
+    up: int
+    required: int
+    down: tuple[str, ...]
+
+
 class Configuration:
     """The text of a configuration, and what follows from it for the process that runs it."""
 
@@ -74,7 +84,7 @@ class Configuration:
         address where its name has changed."""
         before, after, min_ready = old._ready_servers(), self._ready_servers(), self.min_ready
         serving_before, serving = old._serving_servers(), self._serving_servers()
-        names = {**self._renamed(old), **{pool: pool for pool in after if pool in before}}
+        names = self.former_names(old)
         messages = []
         for pool, name in sorted(names.items()):
             label = pool if pool == name else f"{pool}, which was {name},"
@@ -97,6 +107,17 @@ class Configuration:
         """Return the proxy and the address of each listener of the old configuration that this one does not have."""
         kept = {(bind.address, bind.port) for bind in self.binds}
         return [(bind.proxy, str(bind)) for bind in old.binds if (bind.address, bind.port) not in kept]
+
+    def former_names(self, old: Configuration) -> dict[str, str]:
+        """Return the name in the old configuration of each pool that it has, by the name of today. A pool is found
+        again by its listener's address where its name has changed."""
+        before = old._ready_servers()
+        return {**self._renamed(old), **{pool: pool for pool in self._ready_servers() if pool in before}}
+
+    def rename_rows(self, old: Configuration, rows: Rows) -> Rows:
+        """Return show stat of a process that runs the old configuration, with the names that its pools have here."""
+        names = {name: pool for pool, name in self.former_names(old).items() if name != pool}
+        return [{**row, "pxname": names.get(row["pxname"], row["pxname"])} for row in rows] if names else rows
 
     def _renamed(self, old: Configuration) -> dict[str, str]:
         """Return the old name of each proxy whose name is new and whose address is that of one that is gone."""
@@ -121,8 +142,17 @@ class Configuration:
         return counts
 
     def below_min_ready(self, before: Rows, now: Rows, allowed: Sequence[str], count_unchecked: bool) -> dict[str, str]:
-        """Return a message by pool for each pool that had a server up before and has fewer than min_ready up now,
-        without the allowed pools.
+        """Return a message by pool for each pool of `shortages`."""
+        return {
+            pool: f"pool {pool} has {shortage.up} servers up, {shortage.up_before} before the change, and its "
+            f"min_ready of {self.min_ready[pool]:g} requires {shortage.required}; down: {', '.join(shortage.down)}"
+            for pool, shortage in self.shortages(before, now, allowed, count_unchecked).items()
+        }
+
+    def shortages(
+        self, before: Rows, now: Rows, allowed: Sequence[str], count_unchecked: bool
+    ) -> dict[str, PoolShortage]:
+        """Return each pool that had a server up before and has fewer than min_ready up now, without the allowed pools.
 
         before, now: show stat of the old process and of the one that runs this configuration. min_ready is a share of
         the servers that are ready in this configuration, new ones included. A pool need not have more servers up than
@@ -130,7 +160,7 @@ class Configuration:
         up before its first health check; such a server counts as up before, and now if `count_unchecked`.
         """
         up_before, up_now, known = servers_up(before, True), servers_up(now, count_unchecked), servers_by_pool(before)
-        messages = {}
+        short = {}
         for pool, ready in self._ready_servers().items():
             if not ready or pool not in up_before or pool in allowed:
                 continue
@@ -138,12 +168,9 @@ class Configuration:
             required = required_up(len(ready), self.min_ready[pool], len(up_before[pool]) + len(joined))
             serving = up_now.get(pool, set())
             if len(serving) < required:
-                down = ", ".join(sorted(ready - serving))
-                messages[pool] = (
-                    f"pool {pool} has {len(serving)} servers up, {len(up_before[pool])} before the change, and its "
-                    f"min_ready of {self.min_ready[pool]:g} requires {required}; down: {down}"
-                )
-        return messages
+                down = tuple(sorted(ready - serving))
+                short[pool] = PoolShortage(len(ready), len(up_before[pool]), len(serving), required, down)
+        return short
 
     def pools_down(self, now: Rows, count_unchecked: bool) -> list[str]:
         """Return the pools that have ready servers in this configuration, none of which is up."""

@@ -1,10 +1,10 @@
 """Make a host run a configuration, or leave it unchanged.
 
-Observe, plan, act: `observe` reads the state of the host, `plan` decides what will be done and why, and Change does it
-in this order: record the change, activate the program, swap the file, reload, verify, restore server states, keep a
-copy, clear the record. Where verification fails, the previous file is restored and verified. At whatever point a run is
-killed, the file is a whole generation, and the next run sees what differs: it asks the process what it runs, and does
-not assume that a reload took place.
+Observe, plan, act: `observe` reads the state of the host and asks the servers whose state the running process does not
+know, `plan` decides what will be done and why, and Change does it in this order: record the change, activate the
+program, swap the file, reload, verify, restore server states, keep a copy, clear the record. Where verification fails,
+the previous file is restored and verified. At whatever point a run is killed, the file is a whole generation, and the
+next run sees what differs: it asks the process what it runs, and does not assume that a reload took place.
 """
 
 from __future__ import annotations
@@ -22,7 +22,17 @@ from .check import check_text
 from .files import explain, read_text, write_atomically
 from .generations import FOUND
 from .lock import LockHeld, hold_lock
-from .observe import PROPERTIES, RUNNING, KeptGeneration, Observed, Request, Target, observe, observe_states
+from .observe import (
+    PROPERTIES,
+    RUNNING,
+    KeptGeneration,
+    Observed,
+    Request,
+    Target,
+    observe,
+    observe_answers,
+    observe_states,
+)
 from .plan import Plan, plan
 from .programs import Finished
 from .reload import SF, SF_WARNING, end_processes, old_processes, reload_method, restart_reason
@@ -80,6 +90,9 @@ def apply_configuration(request: Request) -> Outcome:
             planned = plan(observed, request)
             if planned.changes:
                 observed = observe_states(observed, request)
+                planned = plan(observed, request)
+            if planned.verb:
+                observed = observe_answers(observed, planned.carried, request)
                 planned = plan(observed, request)
             _report(outcome, observed, planned, request)
             if planned.refusal:
@@ -261,7 +274,7 @@ class Change:
         """Wait for SETTLE seconds until the pools have enough servers up; until the deadline for servers that no health
         check has tested yet. Returns the pools that have too few, or else the listeners that deny every request. Pools
         that have no server up, and had none before, are warnings."""
-        before, allowed = self.observed.rows, self.request.allow_shrink
+        before, allowed = self.observed.rows_before, [*self.request.allow_shrink, *self.request.allow_down]
         settled = min(deadline, time.monotonic() + SETTLE)
         known = {row["pxname"] for row in before}
         while True:

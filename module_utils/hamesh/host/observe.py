@@ -18,6 +18,7 @@ from ..haproxy.configuration import Configuration
 from ..haproxy.releases import exposed_binds
 from ..haproxy.status import Rows, unchecked_pools
 from . import runtime_state
+from .ask import Answer, ask, time_for, to_ask
 from .check import Verdict, check_text
 from .files import read_text
 from .generations import Generations
@@ -47,7 +48,7 @@ class Request(NamedTuple):
     replaced process is ended. `program`: see Installation; "": unchanged. `dialect`: the release whose language the
     text keeps to. `allow_shrink`: pools that may lose more servers than min_ready allows. `timeout`: seconds for each
     step: a program, a reload with its verification, the wait for the lock. `replaces`: the generation that may be
-    replaced; None: any. `check_mode`: plan, change nothing.
+    replaced; None: any. `check_mode`: plan, change nothing. `allow_down`: pools that may have no server up.
     """
 
     content: str | None
@@ -63,6 +64,7 @@ class Request(NamedTuple):
     program: str = ""
     replaces: str | None = None
     check_mode: bool = False
+    allow_down: Sequence[str] = ()
 
     @property
     def answer_timeout(self) -> float:
@@ -127,6 +129,7 @@ class Observed:
     reload_method: str = ""
     states: Mapping[str, ServerState] | None = None
     states_failure: str = ""  # why they cannot be read
+    answers: Mapping[str, Answer] | None = None  # of servers whose state is not known; None: not asked yet
 
     @property
     def active(self) -> bool:
@@ -151,6 +154,16 @@ class Observed:
         """Return the configuration that the process runs, where this host has it."""
         texts = [self.file, self.wanted, *(kept.configuration for kept in self.kept)]
         return next((text for text in texts if self.runs(text)), None)
+
+    @property
+    def replaced(self) -> Configuration | None:
+        """Return the configuration that a change replaces."""
+        return self.running or self.file
+
+    @property
+    def rows_before(self) -> Rows:
+        """Return `show stat` with the names that the pools have in what is wanted."""
+        return self.wanted.rename_rows(self.replaced, self.rows) if self.wanted and self.replaced else self.rows
 
     def runs(self, configuration: Configuration | None) -> bool:
         """Tell whether the process runs a configuration, by its description."""
@@ -221,6 +234,16 @@ def _rows_after_first_checks(running: Configuration, rows: Rows, timeout: float)
         time.sleep(POLL)
         rows = show_stat(running.socket, timeout, running.lines)
     return rows
+
+
+def observe_answers(observed: Observed, states: Mapping[str, ServerState], request: Request) -> Observed:
+    """Return the same with the answers of the servers whose state the running process does not know. Nothing is asked
+    of a pool that may be down. states: those that are set again after the change."""
+    if observed.wanted is None:
+        return observed
+    allowed = request.allow_shrink, request.allow_down
+    checks = to_ask(observed.wanted, observed.replaced, observed.rows_before, states, *allowed)
+    return dataclasses.replace(observed, answers=ask(checks, time_for(checks, request.timeout)))
 
 
 def choose(request: Request, observed: Observed) -> Configuration | None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Mapping, Sequence
 
+from ..haproxy.checks import read_checks
 from ..haproxy.configuration import Configuration
 from . import runtime_state
+from .ask import describe, predict, refusals
 from .installation import BUILDS
 from .observe import Observed, Request
 from .reload import SF, SF_WARNING, OldProcess
@@ -31,7 +33,8 @@ class Plan:
     finish: bool = False  # finish the change of a killed run
     end: tuple[OldProcess, ...] = ()  # processes to end
     states: Mapping[str, ServerState] = dataclasses.field(default_factory=dict)  # set by operators, of all servers
-    kept: tuple[str, ...] = ()  # those that are set again
+    carried: Mapping[str, ServerState] = dataclasses.field(default_factory=dict)  # those that are set again
+    kept: tuple[str, ...] = ()  # the same as messages
     overridden: tuple[str, ...] = ()  # those that are not, and why
     reasons: tuple[str, ...] = ()  # why anything is done
     warnings: tuple[str, ...] = ()
@@ -61,6 +64,11 @@ def plan(observed: Observed, request: Request) -> Plan:
     recorded = unfinished.states if unfinished and unfinished.pid != observed.pid else {}
     states = {**recorded, **(observed.states or {})}
     carried = runtime_state.carry(states, wanted)
+    if verb and observed.answers is not None:
+        short, down = _pools(observed, request, carried)
+        if short:
+            return Plan(wanted, short, warnings=tuple(warnings))
+        warnings += down
     if method == SF:
         warnings.append(SF_WARNING)
     if reasons and observed.states_failure:
@@ -76,11 +84,33 @@ def plan(observed: Observed, request: Request) -> Plan:
         finish=unfinished is not None,
         end=tuple(old for old in observed.old if old.seconds > request.hard_stop_after),
         states=states,
+        carried=carried,
         kept=tuple(f"{name}: {state}" for name, state in sorted(carried.items())) if reasons else (),
         overridden=tuple(runtime_state.overridden(states, wanted)) if reasons else (),
         reasons=tuple(reasons),
         warnings=tuple(warnings),
     )
+
+
+def _pools(observed: Observed, request: Request, carried: Mapping[str, ServerState]) -> tuple[str, list[str]]:
+    """Return why pools must not be changed like this, "" where they may, and a warning for each server that joins and
+    is down."""
+    wanted, old, rows, answers = observed.wanted, observed.replaced, observed.rows_before, observed.answers or {}
+    assert wanted is not None  # noqa: S101  plan() has refused that
+    predicted = predict(wanted, old, rows, carried, answers)
+    allowed = request.allow_shrink, request.allow_down
+    # A kept generation has no pool that never ran here, and the undo of a wave must not wait for a pool.
+    refused = refusals(wanted, old, rows, predicted, *allowed, new_may_be_down=request.content is None)
+    if refused:
+        advice = "start the servers, or fix their address or health check"
+        unless = 'if it is meant, run with -e \'{"mesh_allow_down": ["POOL"]}\''
+        return f"{'; '.join(refused)}. Nothing was changed; {advice}; {unless}", []
+    checks = read_checks(wanted.sections)
+    down = [name for name, answer in answers.items() if answer.up is False]
+    return "", [
+        f"{name.partition('/')[0]}: {describe(name, answers[name], checks[name])}; it is down in the new configuration"
+        for name in down
+    ]
 
 
 def _is_kept(observed: Observed, text: Configuration) -> bool:
@@ -118,7 +148,7 @@ def _warnings(observed: Observed, request: Request) -> list[str]:
     assert wanted is not None  # noqa: S101  plan() has refused that
     if observed.verdict is None:
         warnings.append(_not_installed(observed))
-    old = observed.running or observed.file
+    old = observed.replaced
     sessions = {row["pxname"]: row["scur"] for row in observed.rows if row["svname"] == "FRONTEND"}
     warnings += [
         f"the listener of {proxy} at {address} ends, with {sessions.get(proxy) or 0} sessions: what still calls it "
@@ -171,7 +201,7 @@ def _refusal(observed: Observed, request: Request) -> tuple[str, Sequence[Mappin
     load = observed.unit.get("LoadState", "not-found")
     if load != "loaded" and not request.check_mode and not observed.program_differs:
         return f"systemd cannot start {request.unit} (LoadState={load}); install HAProxy, or unmask the unit", ()
-    old = observed.running or observed.file
+    old = observed.replaced
     shrinking = wanted.shrinking_pools(old, request.allow_shrink) if old else []
     if shrinking:
         return (

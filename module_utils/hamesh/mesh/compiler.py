@@ -106,12 +106,13 @@ def compile_mesh(
     locate: Callable[[Any], str] = lambda value: "",
     allow_shrink: Any = (),
     allow_networks: Any = (),
+    allow_down: Any = (),
 ) -> Mesh:
     """Compile one inventory.
 
     services: the value of `mesh_services`; networks: the value of `mesh_networks`; hosts: the variables of
     HOST_VARIABLES of each host by its name; groups: host names by group name; locate: returns the file and line of a
-    value (' (file:line)') or ''; allow_shrink, allow_networks: the values of `mesh_allow_...`.
+    value (' (file:line)') or ''; allow_shrink, allow_networks, allow_down: the values of `mesh_allow_...`.
 
     Raises MeshError with all mistakes in the data.
     """
@@ -133,6 +134,7 @@ def compile_mesh(
             consumed.setdefault(host, []).append(service)
     _check_addresses(reader, pools)
     _check_ready(reader, allow_shrink, typed, pools)
+    reader.read_list("mesh_allow_down", kinds.one_of("a service of mesh_services", typed), allow_down)
     sidecars = {host: _read_sidecar(reader, host, hosts, consumed[host], pools) for host in sorted(consumed)}
 
     if reader.all_mistakes():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from ansible.module_utils.hamesh.haproxy.configuration import Configuration
 from ansible.module_utils.hamesh.host import apply as transaction
@@ -53,3 +55,29 @@ def test_a_reload_that_becomes_a_restart_is_a_warning(
     change = Change(request, target, observed, Plan(text), Outcome())
     change._act_and_verify(verb, text, rolling_back=True)
     assert (target.unit.verbs, change.outcome.method, change.outcome.warnings) == (verbs, method, warnings)
+
+
+@pytest.mark.parametrize(
+    ("up", "allowed", "weak"),
+    [
+        (True, {}, []),
+        (False, {}, ["pool web has 0 servers up, 1 before the change, and its min_ready of 0.5 requires 1; down: a"]),
+        (False, {"allow_down": ["web"]}, []),
+        (False, {"allow_shrink": ["web"]}, []),
+    ],
+)
+def test_a_pool_whose_name_has_changed_must_have_servers_up_after_the_reload(tmp_path, monkeypatch, up, allowed, weak):
+    request = Request(None, None, str(tmp_path / "a"), "haproxy", "haproxy.service", None, [], 1800, 5.0)
+    request = request._replace(**allowed)
+    old, new = (
+        Configuration(f"listen {name}\n    bind 127.0.0.1:8000\n    server a 10.0.0.1:80 check\n")
+        for name in ("app", "web")
+    )
+    row = {"pxname": "app", "svname": "a", "status": "UP", "weight": "1", "check_status": "L7OK"}
+    now = [{**row, "pxname": "web", "status": "UP" if up else "DOWN"}]
+    monkeypatch.setattr(transaction, "SETTLE", 0.0)
+    monkeypatch.setattr(transaction, "show_stat", lambda *arguments: now)
+    monkeypatch.setattr(transaction, "denied_listeners", lambda *arguments: [])
+    observed = Observed(tmp_path, new, file=old, rows=[row])
+    change = Change(request, Target(request), observed, Plan(new), Outcome())
+    assert change._wait_for_pools(new, time.monotonic()) == weak

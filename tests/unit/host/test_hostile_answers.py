@@ -10,6 +10,7 @@ import os
 import random
 import resource
 import shutil
+import socket
 import time
 
 import haproxy_info
@@ -273,3 +274,24 @@ def test_a_systemctl_that_fails_while_the_old_process_answers_is_a_failure(host)
     with pytest.raises(ApplyError, match=r"systemctl reload haproxy\.service failed; .*was restored and is serving"):
         apply_configuration(request)
     assert (directory / "haproxy.cfg").read_text() == text
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_pool_that_would_be_down_is_refused_before_the_file_is_replaced(host, check_mode):
+    directory, text = host
+    request, _ = start(directory, text)
+    with socket.create_server(("127.0.0.1", 0)) as application:
+        port = application.getsockname()[1]
+        moved = text.replace("127.0.0.1:9 weight 100", f"127.0.0.1:{port} weight 100 check")
+        named, name = name_text(moved.replace(text.split("hamesh ")[1].split()[0], "@generation@"))
+        fine = apply_configuration(request._replace(content=named, check_mode=True))
+        assert (fine.generation, fine.changed) == (name, True)
+    with pytest.raises(ApplyError) as refused:
+        apply_configuration(request._replace(content=named, check_mode=check_mode))
+    assert "Pool app would have 0 of its 2 servers up, and its min_ready of 0.5 requires 1" in str(refused.value)
+    assert f"app2 at 127.0.0.1:{port}: connection refused. Nothing was changed" in str(refused.value)
+    assert not refused.value.outcome.rolled_back
+    assert (directory / "haproxy.cfg").read_text() == text
+    assert not (directory / "starts").exists() or (directory / "starts").read_text() == ""
+    may_be_down = request._replace(content=named, check_mode=True, allow_down=["app"])
+    assert apply_configuration(may_be_down).changed

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.hamesh.haproxy.configuration import Configuration
 from ansible.module_utils.hamesh.haproxy.syntax import name_text
+from ansible.module_utils.hamesh.host.ask import UP, Answer
 from ansible.module_utils.hamesh.host.check import Verdict
 from ansible.module_utils.hamesh.host.observe import NOT_RUNNING, PREVIOUS, KeptGeneration, Observed, Request, choose
 from ansible.module_utils.hamesh.host.plan import plan
@@ -213,6 +214,63 @@ def test_a_text_that_was_cut_is_refused_by_its_generation():
     assert "the text was changed after it was compiled" in plan(host(wanted=cut), request(cut)).refusal
     shrunk = plan(host(text(4), text(1)), request(text(1), allow_shrink=["app"]))
     assert shrunk.refusal == ""
+
+
+ROWS = [{"pxname": "app", "svname": f"s{number}", "status": "UP", "weight": "1"} for number in range(2)]
+MOVED = Configuration(name_text(NEW.text.replace(NEW.generation, "@generation@").replace(":80 ", ":81 "))[0])
+FRESH = "listen fresh\n    server a 10.20.0.9:80 check\n"
+JOINED = Configuration(name_text(NEW.text.replace(NEW.generation, "@generation@") + FRESH)[0])
+REFUSED = Answer(False, "connection refused")
+NONE_UP = {"app/s0": REFUSED, "app/s1": REFUSED}
+
+
+def changed(wanted, answers, asked=None, **fields):
+    """Return the plan of a host whose pool is up, with the answers of the servers that were asked."""
+    return plan(host(NEW, wanted, rows=ROWS, answers=answers, **fields), asked or request(wanted))
+
+
+def test_a_change_after_which_a_pool_would_be_down_is_refused_with_each_answer():
+    planned = changed(MOVED, NONE_UP)
+    assert not planned.changes
+    assert planned.refusal == (
+        "pool app would have 0 of its 2 servers up, and its min_ready of 0.5 requires 1: s0 at 10.20.0.0:81: "
+        "connection refused, s1 at 10.20.0.1:81: connection refused. Nothing was changed; start the servers, or fix "
+        'their address or health check; if it is meant, run with -e \'{"mesh_allow_down": ["POOL"]}\''
+    )
+    assert changed(MOVED, NONE_UP, request(MOVED, check_mode=True)).refusal == planned.refusal
+    back = request(None, generation=MOVED.generation)
+    assert changed(MOVED, NONE_UP, back).refusal == planned.refusal
+    for allowed in ({"allow_down": ["app"]}, {"allow_shrink": ["app"]}):
+        assert changed(MOVED, NONE_UP, request(MOVED, **allowed)).verb == "reload"
+
+
+def test_a_change_after_which_enough_servers_are_up_is_done_with_a_warning_for_each_that_is_down():
+    planned = changed(MOVED, {"app/s0": UP, "app/s1": REFUSED})
+    assert (planned.refusal, planned.verb) == ("", "reload")
+    assert planned.warnings == ("app: s1 at 10.20.0.1:81: connection refused; it is down in the new configuration",)
+    assert changed(MOVED, {"app/s0": UP, "app/s1": UP}).warnings == ()
+    assert changed(MOVED, None).refusal == ""  # not asked yet
+
+
+def test_a_new_pool_that_is_down_is_refused_unless_it_may_be_or_it_comes_with_a_roll_back():
+    down = {"fresh/a": REFUSED}
+    planned = changed(JOINED, down)
+    assert (
+        "pool fresh is new here and would have no server up: a at 10.20.0.9:80: connection refused." in planned.refusal
+    )
+    assert changed(JOINED, down, request(JOINED, allow_shrink=["fresh"])).refusal == planned.refusal
+    assert changed(JOINED, down, request(JOINED, allow_down=["fresh"])).verb == "reload"
+    assert changed(JOINED, down, request(None, generation=JOINED.generation)).verb == "reload"
+    first = plan(host(None, JOINED, answers=down), request(JOINED))
+    assert (first.refusal, first.verb) == ("", "start")
+
+
+def test_servers_that_stay_in_maintenance_are_not_up_after_the_change():
+    maint = {"app/s0": ServerState(NEW.servers["app/s0"].words, None, "maint")}
+    planned = changed(MOVED, {"app/s1": REFUSED}, states=maint)
+    assert "s0 at 10.20.0.0:81: maintenance, set at run time, s1 at 10.20.0.1:81: connection refused" in planned.refusal
+    assert planned.carried == {}  # a refusal has no steps
+    assert list(changed(MOVED, {"app/s1": UP}, states=maint).carried) == ["app/s0"]
 
 
 @pytest.mark.parametrize(

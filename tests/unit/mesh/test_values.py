@@ -7,7 +7,7 @@ import datetime
 import pytest
 from ansible.module_utils.hamesh.haproxy.syntax import split_words
 from ansible.module_utils.hamesh.mesh import values as kinds
-from ansible.module_utils.hamesh.mesh.compiler import compile_mesh
+from ansible.module_utils.hamesh.mesh.compiler import MeshError, compile_mesh
 from meshes import GROUPS, HOSTS, NETWORKS, compiled, mistakes, section, text_of
 
 GOOD = {"port": 8080, "local_port": 8081, "consumers": ["web"]}
@@ -394,6 +394,14 @@ def test_a_pool_without_a_ready_backend_is_refused_unless_mesh_allow_shrink_has_
     ]
     mesh = compile_mesh({"app": GOOD}, NETWORKS, OUT_OF_SERVICE, GROUPS, allow_shrink=["app"])
     assert " weight 0 " in text_of(mesh)
+
+
+def test_mesh_allow_down_is_a_list_of_services():
+    compile_mesh({"app": GOOD}, NETWORKS, HOSTS, GROUPS, allow_down=["app"])
+    with pytest.raises(MeshError) as error:
+        compile_mesh({"app": GOOD}, NETWORKS, HOSTS, GROUPS, allow_down=["app", "apps"])
+    message = "mesh_allow_down[1]: 'apps' is not allowed, use a service of mesh_services (app)"
+    assert error.value.mistakes == (message,)
 
 
 @pytest.mark.parametrize(
