@@ -26,7 +26,7 @@ from ansible.module_utils.hamesh.rollout.waves import RolloutError, read_policy
 display = Display()
 BUILD = Path(__file__).resolve().parents[1] / "build/mesh"
 ARGUMENTS = {
-    "step": {"type": "str", "required": True, "choices": ["ask", "plan", "begin", "end", "stop"]},
+    "step": {"type": "str", "required": True, "choices": ["ask", "plan", "begin", "end", "stop", "report"]},
     "hosts": {"type": "list", "elements": "str", "required": True},
     "build_dir": {"type": "path", "default": str(BUILD)},
     "plan": {"type": "dict"},
@@ -35,6 +35,7 @@ ARGUMENTS = {
     "witnesses": {"type": "int", "default": 3},
     "answers": {"type": "list", "elements": "dict", "default": []},
     "before": {"type": "dict", "default": {}},
+    "pools": {"type": "dict", "default": {}},
     "start": {"type": "str", "default": ""},
     "hypervisors": {"type": "raw"},
     "growth": {"type": "raw"},
@@ -132,6 +133,12 @@ class ActionModule(ActionBase):
         waves, number = self._wave()
         rolled_back = [host for host in waves[number] if host in self.arguments["undone"]]
         raise RolloutError([messages.summarize(waves, number, self.arguments["done"], rolled_back)])
+
+    def report(self) -> dict[str, Any]:
+        found = messages.pools_in_need(self.index, self.arguments["pools"])
+        for message in found:
+            display.warning(message)
+        return {"pools_in_need": found}
 
     def _wave(self) -> tuple[list[list[str]], int]:
         """Return all waves, and the number of the one with these hosts, from 0."""

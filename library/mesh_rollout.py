@@ -21,10 +21,10 @@ options:
     description:
       - V(ask) returns the witnesses of O(hosts). V(plan) returns the waves. V(begin) fails if a pool cannot spare the
         hosts of the wave. V(end) fails if servers that were up before the wave are not up. V(stop) fails with the hosts
-        that are done, those that are not, and how to resume.
+        that are done, those that are not, and how to resume. V(report) warns of each pool that has too few servers up.
     type: str
     required: true
-    choices: [ask, plan, begin, end, stop]
+    choices: [ask, plan, begin, end, stop, report]
   hosts:
     description: The hosts of the rollout, or those of the wave.
     type: list
@@ -59,6 +59,10 @@ options:
     default: []
   before:
     description: RV(seen) of V(begin), for V(end).
+    type: dict
+    default: {}
+  pools:
+    description: What C(haproxy_apply) returns as C(pools), by host, for V(report). Hosts without it are not counted.
     type: dict
     default: {}
   start:
@@ -131,6 +135,13 @@ unseen:
   type: list
   elements: str
   returned: plan
+pools_in_need:
+  description:
+    - A message for each pool that has fewer than C(min_ready) of its ready servers up on a consumer, with the number of
+      consumers. Each is a warning.
+  type: list
+  elements: str
+  returned: report
 told:
   description: The lines that announce the wave, with how to resume after a stop.
   type: list

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 
 import pytest
+import yaml
 from meshes import ROOT
 
 INVENTORY = """
@@ -20,7 +21,7 @@ all:
 """
 INDEX = {
     "services": {"app": {"pool": "app", "min_ready": 0.5, "mode": "http"}},
-    "pools": {"app": [{"name": "app1"}, {"name": "app2"}]},
+    "pools": {"app": [{"name": "app1", "state": "ready"}, {"name": "app2", "state": "ready"}]},
     "sidecars": {"web1": {"services": ["app"], "dialect": "1.4"}},
 }
 ALL = ["other", "app2", "app1", "web1"]
@@ -154,3 +155,26 @@ def test_a_stop_fails_with_a_summary_and_how_to_resume(rollout):
     assert "Done: web1." in result["msg"]
     assert "Rolled back: app1." in result["msg"]
     assert "-e rollout_from=app1" in result["msg"]
+
+
+def test_a_rollout_ends_with_the_pools_that_have_too_few_servers_up(tmp_path, rollout):
+    """The last play of the deployment, with results as the roles leave them: checked, applied, rolled back, none."""
+    play = yaml.safe_load((ROOT / "playbooks/deploy-sidecars.yml").read_text())[-1]
+    assert play["name"] == "Report the pools"
+    checked, applied, failed = (
+        {"sidecar_looked": {"pools": {"app": {"up": 2}}}},
+        {"sidecar_looked": {"pools": {"app": {"up": 2}}}, "sidecar_applied": {"pools": {"app": {"up": 0}}}},
+        {"sidecar_looked": {"pools": {"app": {"up": 0}}}, "sidecar_applied": {"pools": {}, "failed": True}},
+    )
+    hosts = {"web1": applied, "app1": failed, "app2": checked, "other": {}}
+    (tmp_path / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts}}, sort_keys=False))
+    play["hosts"] = "all"
+    play["tasks"][0]["mesh_rollout"]["build_dir"] = str(tmp_path / "build")
+    (tmp_path / "report.yml").write_text(yaml.safe_dump([play]))
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    command = ["ansible-playbook", "-i", str(tmp_path / "inventory.yml"), "report.yml"]
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    warning = "Pool app needs 1 of its 2 servers up (min_ready 0.5), and has fewer on 2 of 3 consumers: web1 0, app1 0."
+    assert warning in " ".join((run.stdout + run.stderr).split())
+    assert rollout(step="report", hosts=ALL, pools={"web1": {"app": {"up": 1}}})["pools_in_need"] == []

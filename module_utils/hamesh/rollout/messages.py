@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Mapping, Sequence
+from typing import Any, Mapping, Sequence
 
+from ..haproxy.configuration import required_up
 from ..haproxy.releases import lossy_reload, parse_version
 
 
@@ -48,6 +49,27 @@ def lossy_reloads(versions: Mapping[str, str], dialects: Mapping[str, str]) -> l
         f"{len(hosts)} host{'' if len(hosts) == 1 else 's'} ({join_names(hosts)}). {advice}."
         for (branch, dialect, advice), hosts in sorted(hosts_by_reason.items())
     ]
+
+
+def pools_in_need(index: Mapping[str, Any], pools: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return a message for each pool that has fewer than min_ready of its ready servers up on a consumer, or none.
+
+    index: the content of mesh.json; pools: those of haproxy_apply by consumer. A consumer that reports no pools has not
+    answered and is not counted.
+    """
+    found = []
+    for name, service in sorted(index["services"].items()):
+        members = index["pools"][service["pool"]]
+        ready = sum(member.get("state") == "ready" and member.get("weight", 100) > 0 for member in members)
+        required = required_up(ready, service["min_ready"], ready)
+        up = {host: reported[name]["up"] for host, reported in pools.items() if name in reported}
+        short = [f"{host} {count}" for host, count in up.items() if count < required]
+        if ready and short:
+            found.append(
+                f"Pool {name} needs {required} of its {ready} servers up (min_ready {service['min_ready']:g}), and has "
+                f"fewer on {len(short)} of {len(up)} consumers: {join_names(short)}."
+            )
+    return found
 
 
 def resume_hint(wave: Sequence[str]) -> str:

@@ -307,6 +307,9 @@ def rows(a="UP", b="UP", pool="app", check="L7OK"):
         pytest.param(OLD + "    retries 2\n", OLD, rows(), {}, "", id="something else changed"),
         pytest.param(OLD, OLD, rows(a="DOWN"), {}, "", id="down is known, too"),
         pytest.param(OLD, OLD, rows(check="* INI"), {}, "app/a app/b", id="no check has ended"),
+        pytest.param(
+            OLD, OLD, [rows()[0], rows(check="* INI")[1]], {}, "app/b", id="a server whose first check has not ended"
+        ),
         pytest.param(OLD, OLD, rows(a="MAINT"), {}, "app/a", id="made ready"),
         pytest.param(OLD, OLD, rows(a="MAINT"), MAINT, "", id="stays in maintenance"),
         pytest.param(MOVED, OLD, rows(), {}, "app/a app/b", id="another port"),

@@ -252,6 +252,16 @@ def test_a_change_after_which_enough_servers_are_up_is_done_with_a_warning_for_e
     assert changed(MOVED, None).refusal == ""  # not asked yet
 
 
+def test_a_change_that_takes_the_only_server_that_is_up_is_refused_once_the_states_are_known():
+    line = "    server s0 10.20.0.0:80 weight 100 check\n"
+    left = Configuration(name_text(NEW.text.replace(NEW.generation, "@generation@").replace(line, ""))[0])
+    rows = [ROWS[0], {**ROWS[1], "status": "DOWN"}]
+    assert plan(host(NEW, left, rows=rows, answers=None), request(left)).refusal == ""
+    refusal = plan(host(NEW, left, rows=rows, answers={}), request(left)).refusal
+    assert "pool app would have 0 of its 1 servers up" in refusal
+    assert "s1 at 10.20.0.1:80: DOWN now" in refusal
+
+
 def test_a_new_pool_that_is_down_is_refused_unless_it_may_be_or_it_comes_with_a_roll_back():
     down = {"fresh/a": REFUSED}
     planned = changed(JOINED, down)
