@@ -93,7 +93,10 @@ class ActionModule(ActionBase):
 
     def plan(self) -> dict[str, Any]:
         policy = read_policy(self.arguments["hypervisors"], self.arguments["growth"])
-        plan = gate.plan_rollout(self._hypervisors(self.hosts), self._pools(), policy, self.arguments["start"])
+        hypervisors = self._hypervisors(self.hosts)
+        plan = gate.plan_rollout(hypervisors, self._pools(), policy, self.arguments["start"])
+        for warning in messages.unknown_domains(hypervisors):
+            display.warning(warning)
         unseen = gate.unseen_services(self.fleet, self.hosts, self.answers)
         if unseen:
             display.warning(

@@ -24,6 +24,10 @@ INDEX = {
     "sidecars": {"web1": {"services": ["app"], "dialect": "1.4"}},
 }
 ALL = ["other", "app2", "app1", "web1"]
+UNKNOWN = (
+    "The failure domain of 1 of 4 hosts is unknown (other): their waves are limited by pools and rollout_growth only. "
+    "Set kvm_hypervisor for them."
+)
 PLAN = {"waves": [["web1"], ["app1"], ["app2"]]}
 
 
@@ -58,21 +62,22 @@ def test_hosts_are_planned_in_inventory_order_by_their_hypervisors(rollout):
     result = rollout(step="plan", hosts=ALL, answers=[answer("UP")], growth="unlimited")
     assert result["waves"] == [["web1"], ["app1"], ["app2"], ["other"]]
     assert (result["hosts"], result["serial"]) == (["web1", "app1", "app2", "other"], [1, 1, 1, 1])
-    assert (result["unseen"], result["changed"]) == ([], False)
+    assert (result["unseen"], result["changed"], result["warnings"]) == ([], False, [UNKNOWN])
 
 
 def test_services_without_an_answer_are_reported(rollout):
     result = rollout(step="plan", hosts=ALL, answers=[{"item": "web1", "unreachable": True}])
     assert result["unseen"] == ["app"]
-    assert result["warnings"] == ["No consumer answered for app: all of their backends count as up."]
+    assert result["warnings"] == [UNKNOWN, "No consumer answered for app: all of their backends count as up."]
 
 
 def test_reloads_that_lose_requests_are_reported_before_the_first_wave(rollout):
     versions = {"web1": "2.6.12-1+deb12u3", "other": "2.6.12-1+deb12u3"}
     result = rollout(step="plan", hosts=ALL, answers=[answer("UP")], versions=versions)
     assert result["warnings"] == [
+        UNKNOWN,
         "Reloads of HAProxy 2.6 with dialect 1.4 can lose requests of keep-alive clients, on 1 host (web1). "
-        'Set sidecar_dialect: "2.6" for them.'
+        'Set sidecar_dialect: "2.6" for them.',
     ]
 
 

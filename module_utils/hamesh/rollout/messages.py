@@ -50,6 +50,17 @@ def lossy_reloads(versions: Mapping[str, str], dialects: Mapping[str, str]) -> l
     ]
 
 
+def unknown_domains(hypervisors: Mapping[str, str]) -> list[str]:
+    """Return a warning if hosts of a rollout have no known hypervisor. hypervisors: by host, "" if it is not known."""
+    unknown = [host for host, hypervisor in hypervisors.items() if not hypervisor]
+    if not unknown or len(hypervisors) == 1:
+        return []
+    return [
+        f"The failure domain of {len(unknown)} of {len(hypervisors)} hosts is unknown ({join_names(unknown)}): their "
+        "waves are limited by pools and rollout_growth only. Set kvm_hypervisor for them."
+    ]
+
+
 def resume_hint(wave: Sequence[str]) -> str:
     return f"To resume after a stop, run the same command; with -e rollout_from={wave[0]} it starts at that host."
 

@@ -4,8 +4,8 @@ A wave is the hosts that are changed at the same time. Each wave takes hosts in 
 domains that have hosts left, from as many as `rollout_hypervisors`, as long as each pool keeps its min_ready and the
 wave has no more hosts than `rollout_growth` allows.
 
-A host without a known hypervisor is a failure domain of its own. A host that serves no pool is limited by failure
-domains and growth only.
+The hosts whose hypervisor is not known count together as one more failure domain, so that they are limited by pools and
+growth only. A host that serves no pool is limited by failure domains and growth only.
 
 The plan is simple, not the shortest. It has at most 1 + H * P times as many waves as any plan that keeps these rules:
 H is `rollout_hypervisors`, P the largest number of pools of a host. With one hypervisor at a time and no host in two
@@ -105,9 +105,9 @@ def plan_waves(hosts: Mapping[str, str], pools: Sequence[Pool], policy: Policy) 
     if messages:
         raise RolloutError(messages)
 
-    waiting: dict[str | tuple[str], list[str]] = {}  # by failure domain
+    waiting: dict[str, list[str]] = {}  # by failure domain
     for host, hypervisor in hosts.items():
-        waiting.setdefault(hypervisor or (host,), []).append(host)
+        waiting.setdefault(hypervisor, []).append(host)
     costs = {host: [at for at, pool in enumerate(pools) if host in pool.up] for host in hosts}
     waves = []
     limit = 1.0

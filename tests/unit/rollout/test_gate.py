@@ -20,7 +20,7 @@ from ansible.module_utils.hamesh.rollout.gate import (
     to_plain,
     unseen_services,
 )
-from ansible.module_utils.hamesh.rollout.messages import announce, lossy_reloads, summarize
+from ansible.module_utils.hamesh.rollout.messages import announce, lossy_reloads, summarize, unknown_domains
 from ansible.module_utils.hamesh.rollout.waves import Policy, RolloutError
 
 # Two pools of two, one of one, and a service without consumers.
@@ -370,6 +370,16 @@ def test_hosts_whose_reloads_lose_requests_are_named_with_the_dialect_to_set():
     assert lossy_reloads({"web1": "2.4.22"}, {"web1": "2.4"})[0].endswith(
         "(web1). Run HAProxy 2.6 or later there, and set its branch as sidecar_dialect."
     )
+
+
+def test_hosts_of_unknown_hypervisor_are_named_once_with_the_variable_to_set():
+    hypervisors = {"web1": "kvm1", **{f"vm{number}": "" for number in range(100)}}
+    [warning] = unknown_domains(hypervisors)
+    assert warning.startswith("The failure domain of 100 of 101 hosts is unknown (vm0, vm1, ")
+    assert warning.endswith(
+        "vm19 and 80 more): their waves are limited by pools and rollout_growth only. Set kvm_hypervisor for them."
+    )
+    assert [*unknown_domains({"web1": "kvm1"}), *unknown_domains({"web1": ""}), *unknown_domains({})] == []
 
 
 def test_only_sidecars_with_an_http_service_have_clients_that_lose_requests():

@@ -100,9 +100,16 @@ def test_the_plan_for_24_hosts_on_6_hypervisors(pools, policy, waves):
     assert [" ".join(wave) for wave in plan_waves(FLEET, pools, policy)] == waves
 
 
-def test_a_host_without_a_hypervisor_is_a_failure_domain_of_its_own():
-    hosts = {"a": "", "b": "kvm1", "c": "", "d": "kvm1", "e": "a"}
-    assert plan_waves(hosts, [], Policy(growth=UNLIMITED)) == [["a"], ["b", "d"], ["c"], ["e"]]
+def test_hosts_of_unknown_hypervisor_are_limited_by_pools_and_growth_only():
+    hosts = {"a": "", "b": "kvm1", "c": "", "d": "kvm1", "e": "a", "f": ""}
+    assert plan_waves(hosts, [], Policy(growth=UNLIMITED)) == [["a"], ["c", "f"], ["b", "d"], ["e"]]
+    assert plan_waves(hosts, [pool("users", "a c f")], Policy(growth=UNLIMITED))[:3] == [["a"], ["c"], ["f"]]
+
+
+@pytest.mark.parametrize(("growth", "sizes"), [(1, [1] * 100), (2, [1, 2, 4, 8, 16, 32, 37]), (UNLIMITED, [1, 99])])
+def test_a_hundred_hosts_of_unknown_hypervisor_make_as_many_waves_as_growth_needs(growth, sizes):
+    waves = plan_waves({f"vm{number}": "" for number in range(100)}, [], Policy(growth=growth))
+    assert [len(wave) for wave in waves] == sizes
 
 
 def test_no_hosts_make_no_wave():
@@ -188,7 +195,7 @@ class Fleet(NamedTuple):
     policy: Policy
 
     def domain(self, host):
-        return self.hosts[host] or f"only {host}"
+        return self.hosts[host] or "unknown"
 
 
 SHARE = st.sampled_from([0.0, 0.25, 0.5, 0.66, 0.75]) | st.integers(0, 10_000).map(lambda number: number / 10_000)
