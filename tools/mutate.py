@@ -376,6 +376,13 @@ MUTATIONS = [
         "tests/unit/rollout/test_gate.py",
     ),
     Mutation(
+        "what goes down during a rollout stops no wave",
+        f"{HAMESH}/rollout/gate.py",
+        "pool.down <= {*known_down.get(service, ())}",
+        "True",
+        "tests/unit/rollout/test_gate.py",
+    ),
+    Mutation(
         "one vote is as good as a quorum",
         f"{HAMESH}/rollout/gate.py",
         "    return against * 2 <= len(votes)\n",

@@ -112,12 +112,28 @@ def test_a_stop_needs_no_build(rollout, tmp_path):
 
 
 def test_a_plan_that_is_not_possible_fails_with_the_reasons(rollout):
-    result = rollout(step="plan", hosts=["app1"], answers=[answer("DOWN")])
+    result = rollout(step="plan", hosts=["app1"], answers=[answer("DOWN")], disruptive=True)
     assert result["failed"] is True
     assert result["msg"].startswith("pool app cannot spare app1: members 2, down 1 (app2), min_ready 0.5 requires 1 up")
     assert rollout(step="plan", hosts=["app1"], growth=0)["msg"].startswith("rollout_growth: 0 is not allowed")
-    allowed = rollout(step="plan", hosts=["app1"], answers=[answer("DOWN")], allow_shrink=["app"])
-    assert allowed["waves"] == [["app1"]]
+    allowed = rollout(step="plan", hosts=["app1"], answers=[answer("DOWN")], allow_shrink=["app"], disruptive=True)
+    assert (allowed["waves"], allowed.get("warnings", [])) == ([["app1"]], [])
+
+
+def test_a_pool_with_a_dead_host_is_rolled_with_a_warning_unless_another_one_goes_down(rollout):
+    planned = rollout(step="plan", hosts=["app1"], answers=[answer("DOWN")])
+    assert (planned["waves"], planned["down"]) == ([["app1"]], {"app": ["app2"]})
+    [warning] = planned["warnings"]
+    assert warning.startswith("app2 is down, so that min_ready would leave no host to roll in app: ")
+    plan = {"waves": [["app1"]], "down": {"app": ["app2"]}}
+    begun = rollout(step="begin", hosts=["app1"], answers=[answer("DOWN")], plan=plan)
+    assert (begun.get("failed"), begun.get("up")) == (None, {"web1": ["app/app1"]}), begun
+    refused = rollout(step="begin", hosts=["app1"], answers=[answer("DOWN")], plan={"waves": [["app1"]], "down": {}})
+    assert refused["failed"] is True
+    assert "or take what is down out of the inventory or set mesh_state: maint for it, or" in refused["msg"]
+    assert (
+        refused["msg"].splitlines()[-1].startswith("Down since the plan: app/app2. If this rollout is not the reason")
+    )
 
 
 def test_a_wave_has_witnesses_and_sidecars(rollout):

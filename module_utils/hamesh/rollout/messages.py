@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Mapping, Sequence
 
 from ..haproxy.releases import lossy_reload, parse_version
+from .waves import Pool
 
 
 def announce(waves: Sequence[Sequence[str]], number: int, hypervisors: Mapping[str, str]) -> list[str]:
@@ -47,6 +48,20 @@ def lossy_reloads(versions: Mapping[str, str], dialects: Mapping[str, str]) -> l
         f"Reloads of HAProxy {branch} with dialect {dialect} can lose requests of keep-alive clients, on "
         f"{len(hosts)} host{'' if len(hosts) == 1 else 's'} ({join_names(hosts)}). {advice}."
         for (branch, dialect, advice), hosts in sorted(hosts_by_reason.items())
+    ]
+
+
+def degraded_pools(pools: Sequence[Pool]) -> list[str]:
+    """Return a warning for each set of dead hosts because of which pools are rolled one host at a time."""
+    services_by_down: dict[tuple[str, ...], list[str]] = {}
+    for pool in pools:
+        if pool.one_at_a_time:
+            services_by_down.setdefault(tuple(sorted(pool.down)), []).append(pool.name)
+    return [
+        f"{join_names(down)} {'is' if len(down) == 1 else 'are'} down, so that min_ready would leave no host to roll "
+        f"in {join_names(services)}: their other hosts are rolled one at a time, since this rollout takes no "
+        "application down. Bring up what is down, or take it out of the inventory or set mesh_state: maint for it."
+        for down, services in services_by_down.items()
     ]
 
 

@@ -127,8 +127,9 @@ def test_no_hosts_make_no_wave():
         (
             pool("db", "db1 db2 db3 db4", down="db2 db4 db9", min_ready=0.4),
             "pool db cannot spare db1 and 1 more: members 4, down 2 (db2 and 1 more), min_ready 0.4 requires 2 up, so "
-            "0 can be taken; bring up what is down, or lower min_ready to 0.25, or name the pool in "
-            "mesh_allow_shrink, or leave the host out with --limit",
+            "0 can be taken; bring up what is down, or take what is down out of the inventory or set mesh_state: maint "
+            "for it, or lower min_ready to 0.25, or name the pool in mesh_allow_shrink, or leave the host out with "
+            "--limit",
         ),
         (
             pool("db", "db1 db2 db3", down="db2", min_ready=1),
@@ -141,6 +142,32 @@ def test_no_hosts_make_no_wave():
 )
 def test_a_pool_that_cannot_spare_a_host_is_reported_with_figures_and_advice(short, message):
     assert shortages("web1 db1 db2 db3", short) == (message,)
+
+
+@pytest.mark.parametrize(
+    ("short", "helps"),
+    [
+        (pool("db", "db1 db2 db3", down="db2"), True),
+        (pool("db", "db1 db2", down="db2"), False),
+        (dataclasses.replace(pool("db", "db1 db2", down="db2"), disruptive=False), True),
+    ],
+    ids=["two of three", "one of two", "one of two, no application is taken down"],
+)
+def test_taking_what_is_down_out_of_the_inventory_is_advised_only_where_it_helps(short, helps):
+    [message] = shortages("db1", short)
+    assert ("or take what is down out of the inventory or set mesh_state: maint for it, or" in message) == helps
+    try:
+        plan_waves({"db1": ""}, [short.without_down()], Policy())
+    except RolloutError:
+        assert not helps
+    else:
+        assert helps
+
+
+def test_a_degraded_pool_is_rolled_one_host_at_a_time():
+    degraded = dataclasses.replace(pool("users", "a b c d", down="c d"), one_at_a_time=True)
+    waves = plan_waves(dict.fromkeys("xabcdyz", "kvm1"), [degraded], Policy(growth=UNLIMITED))
+    assert waves == [["x"], ["a", "c", "d", "y", "z"], ["b"]]
 
 
 def test_all_pools_that_cannot_spare_a_host_are_reported():
