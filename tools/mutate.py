@@ -607,6 +607,13 @@ MUTATIONS = [
         "tests/unit/mesh/test_compiler.py",
     ),
     Mutation(
+        "misspelt variables are ignored",
+        "action_plugins/mesh_compile.py",
+        "        self.mistakes += unknown.mistakes\n",
+        "",
+        "tests/ansible/test_mesh_compile.py",
+    ),
+    Mutation(
         "shared values may differ by host",
         "action_plugins/mesh_compile.py",
         "            self._require_same(place, template)\n",
