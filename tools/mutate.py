@@ -621,6 +621,13 @@ MUTATIONS = [
         "tests/ansible/test_mesh_compile.py",
     ),
     Mutation(
+        "a run with a tag that does not exist is green",
+        "site.yml",
+        "difference(site_skip_tags)) | length == 0\n",
+        "difference(site_skip_tags)) | length >= 0\n",
+        "tests/ansible/test_tags.py",
+    ),
+    Mutation(
         "plays that skip the compilation are green",
         "ansible.cfg",
         "host_pattern_mismatch = error\n",
