@@ -34,8 +34,9 @@ from ansible.module_utils.hamesh.mesh.build_dir import (
 )
 from ansible.module_utils.hamesh.mesh.compiler import HOST_VARIABLES, MeshError, compile_mesh
 from ansible.module_utils.hamesh.mesh.render import load_template, render
-from ansible.module_utils.hamesh.mesh.review import port_warnings, review
+from ansible.module_utils.hamesh.mesh.review import consumer_warnings, port_warnings, review
 from ansible.module_utils.hamesh.mesh.schema import key_path, short_repr
+from ansible.module_utils.hamesh.mesh.variables import find_unknown
 
 display = Display()
 ROOT = Path(__file__).resolve().parents[1]
@@ -77,6 +78,7 @@ class ActionModule(ActionBase):
                 name: inventory.shared(f"mesh_{name}", default=[])
                 for name in ("allow_shrink", "allow_networks", "allow_down")
             }
+            unknown = inventory.find_unknown()
             mesh = _compile(inventory, services, networks, hosts, allowed)
             template = load_template(TEMPLATE.read_text())
             rendered = {host: render(sidecar, template) for host, sidecar in mesh.sidecars.items()}
@@ -85,7 +87,8 @@ class ActionModule(ActionBase):
                 return _discrepancy_error(result.discrepancies)
             if result.mistakes:
                 raise MeshError(result.mistakes)
-            for warning in (*result.warnings, *port_warnings(mesh)):
+            empty = consumer_warnings(mesh, inventory.groups)
+            for warning in (*result.warnings, *port_warnings(mesh), *empty, *unknown):
                 display.warning(warning)
             files = build_files(mesh, rendered, (task_vars or {})["ansible_inventory_sources"])
             write_build(run_dir, files)
@@ -152,6 +155,12 @@ class Inventory:
         for key, value in raw.items():
             self.mistakes += _not_decimal(f"host {name}: {key}", value)
         return {key: self._templated(name, key, value) for key, value in raw.items()}
+
+    def find_unknown(self) -> list[str]:
+        """Return a warning about variables that may be misspelt, and add a mistake for each that certainly is."""
+        unknown = find_unknown(self._raw, self.shared("mesh_allow_variables", default=[]), locate)
+        self.mistakes += unknown.mistakes
+        return unknown.warnings
 
     def _require_same(self, place: str, template: str) -> None:
         """Add a mistake where a template in a variable of the whole mesh has another value on another host."""

@@ -94,7 +94,12 @@ class ActionModule(ActionBase):
 
     def plan(self) -> dict[str, Any]:
         policy = read_policy(self.arguments["hypervisors"], self.arguments["growth"])
-        plan = gate.plan_rollout(self._hypervisors(self.hosts), self._pools(), policy, self.arguments["start"])
+        hypervisors = self._hypervisors(self.hosts)
+        down = gate.down_members(self.fleet, self.hosts, self.answers)
+        pools = self._pools(down)
+        plan = gate.plan_rollout(hypervisors, pools, policy, self.arguments["start"])
+        for warning in (*messages.unknown_domains(hypervisors), *messages.degraded_pools(pools)):
+            display.warning(warning)
         unseen = gate.unseen_services(self.fleet, self.hosts, self.answers)
         if unseen:
             display.warning(
@@ -108,13 +113,17 @@ class ActionModule(ActionBase):
             "hosts": [host for wave in plan.waves for host in wave],
             "serial": [len(wave) for wave in plan.waves] or [1],
             "left_out": plan.left_out,
+            "down": {service: hosts for service, hosts in down.items() if hosts},
             "unseen": unseen,
         }
 
     def begin(self) -> dict[str, Any]:
-        shortages = gate.pool_shortages(self.hosts, self._pools())
+        known_down = (self.arguments["plan"] or {}).get("down", {})
+        shortages = gate.pool_shortages(self.hosts, self._pools(known_down))
         if shortages:
-            raise RolloutError(["This wave cannot start now; none of its hosts was changed.", *shortages])
+            down = {} if self.arguments["disruptive"] else gate.down_members(self.fleet, self.hosts, self.answers)
+            since = gate.down_since_plan(down, known_down)
+            raise RolloutError(["This wave cannot start now; none of its hosts was changed.", *shortages, *since])
         drains = gate.plan_drains(self.fleet, self.hosts, self.answers)
         return {
             "up": gate.servers_to_await(self.hosts, self.answers),
@@ -145,9 +154,9 @@ class ActionModule(ActionBase):
         waves = self.arguments["plan"]["waves"]
         return waves, next(number for number, wave in enumerate(waves) if not set(wave).isdisjoint(self.hosts))
 
-    def _pools(self) -> list[Any]:
+    def _pools(self, known_down: dict[str, list[str]]) -> list[Any]:
         disruptive, allow_shrink = self.arguments["disruptive"], self.arguments["allow_shrink"]
-        return gate.pools_of(self.fleet, self.hosts, self.answers, disruptive, allow_shrink)
+        return gate.pools_of(self.fleet, self.hosts, self.answers, disruptive, allow_shrink, known_down)
 
     def _hypervisors(self, hosts: Any) -> dict[str, str]:
         """Return the hypervisor of each host, "" if it is not known."""

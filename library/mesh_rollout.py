@@ -36,7 +36,9 @@ options:
     type: path
     default: build/mesh in the project
   plan:
-    description: The result of V(plan). With it, V(ask) announces the wave, and fails if an earlier one did not end.
+    description:
+      - The result of V(plan). With it, V(ask) announces the wave, and fails if an earlier one did not end. V(begin)
+        needs it to know which backends were down when the rollout was planned.
     type: dict
   done:
     description: The hosts of the waves that have ended.

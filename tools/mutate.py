@@ -432,6 +432,13 @@ MUTATIONS = [
         "tests/unit/rollout/test_gate.py",
     ),
     Mutation(
+        "what goes down during a rollout stops no wave",
+        f"{HAMESH}/rollout/gate.py",
+        "pool.down <= {*known_down.get(service, ())}",
+        "True",
+        "tests/unit/rollout/test_gate.py",
+    ),
+    Mutation(
         "one vote is as good as a quorum",
         f"{HAMESH}/rollout/gate.py",
         "    return against * 2 <= len(votes)\n",
@@ -656,11 +663,25 @@ MUTATIONS = [
         "tests/unit/mesh/test_compiler.py",
     ),
     Mutation(
+        "misspelt variables are ignored",
+        "action_plugins/mesh_compile.py",
+        "        self.mistakes += unknown.mistakes\n",
+        "",
+        "tests/ansible/test_mesh_compile.py",
+    ),
+    Mutation(
         "shared values may differ by host",
         "action_plugins/mesh_compile.py",
         "            self._require_same(place, template)\n",
         "            pass\n",
         "tests/ansible/test_mesh_compile.py",
+    ),
+    Mutation(
+        "a run with a tag that does not exist is green",
+        "site.yml",
+        "difference(site_skip_tags)) | length == 0\n",
+        "difference(site_skip_tags)) | length >= 0\n",
+        "tests/ansible/test_tags.py",
     ),
     Mutation(
         "plays that skip the compilation are green",

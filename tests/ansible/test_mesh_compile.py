@@ -210,3 +210,49 @@ def test_no_internal_of_ansible_is_needed(project):
     assert code != 0
     assert "mesh_services.app.extra[0]: 'http-reuse safe' is not allowed with sidecar_dialect 1.4" in output
     assert compiled(project)[0] == 0
+
+
+MISSPELT = """
+all:
+  vars: {mesh_allow_networks: [10.20.0.0/16], rollout_grow: 2}
+  children:
+    web: {hosts: {web1: {}, web2: {sidecar_dialekt: "2.6"}}, vars: {sidecar_mine: 1, haproxy_verson: "2.6"}}
+    app: {hosts: {app1: {ansible_host: 10.20.0.1, mesh_state: sleepy}, app2: {ansible_host: 10.20.0.2, mesh_wieght: 3}}}
+    nobody: {}
+"""
+
+
+def test_misspelt_variables_of_hosts_groups_and_the_command_line_are_mistakes_with_all_others(project):
+    (project / "group_vars").mkdir()
+    (project / "group_vars/all.yml").write_text(services())
+    command = ["ansible", "localhost", "-i", "hosts.yml", "-m", "mesh_compile", "-a", "build_dir=build"]
+    (project / "hosts.yml").write_text(MISSPELT)
+    code, output = ansible(project, *command, "-e", "kernel_network_stat=absent")
+    assert code != 0
+    message = output.split("The mesh does not compile")[1]  # Ansible prints it more than once
+    for mistake in (
+        r"host app1: mesh_state: 'sleepy' is not allowed",
+        r"mesh_wieght: there is no such variable; use mesh_weight, or [^()]+ \(\S+hosts.yml:6:\d+\) \(on host app2\)",
+        r"sidecar_dialekt: there is no such variable; use sidecar_dialect, .*? \(on host web2\)",
+        r"sidecar_mine: there is no such variable; remove it, .*? \(on host web1 and 1 more\)",
+        r"kernel_network_stat: there is no such variable; use kernel_network_state, .*? \(on host web1 and 3 more\)",
+    ):
+        assert len(re.findall(rf" - {mistake}", message)) == 1, (mistake, output)
+    assert message.startswith(": 6 mistakes.")
+    assert not (project / "build").exists()
+
+
+def test_variables_of_the_users_own_are_allowed_and_the_others_are_one_warning(project):
+    text = MISSPELT.replace("sleepy", "ready").replace("rollout_grow:", "mesh_allow_variables: [OWN], rollout_grow:")
+    own = "sidecar_dialekt, sidecar_mine, mesh_wieght, rollout_grow"
+    (project / "group_vars").mkdir()
+    (project / "group_vars/all.yml").write_text(services().replace("[web]", "[web, nobody]"))
+    (project / "hosts.yml").write_text(text.replace("OWN", own))
+    command = ["ansible", "localhost", "-i", "hosts.yml", "-m", "mesh_compile", "-a", "build_dir=build"]
+    code, output = ansible(project, *command)
+    assert code == 0, output
+    assert output.count("and are none of them: haproxy_verson, use haproxy_version (") == 1
+    assert output.count("consumers: group 'nobody' has no hosts, and is a consumer of app; add a host to it") == 1
+    (project / "hosts.yml").write_text(text.replace("OWN", own + ", haproxy_verson"))
+    code, output = ansible(project, *command)
+    assert (code, "none of them" in output) == (0, False), output

@@ -25,6 +25,10 @@ INDEX = {
     "sidecars": {"web1": {"services": ["app"], "dialect": "1.4"}},
 }
 ALL = ["other", "app2", "app1", "web1"]
+UNKNOWN = (
+    "The failure domain of 1 of 4 hosts is unknown (other): their waves are limited by pools and rollout_growth only. "
+    "Set kvm_hypervisor for them."
+)
 PLAN = {"waves": [["web1"], ["app1"], ["app2"]]}
 
 
@@ -59,21 +63,22 @@ def test_hosts_are_planned_in_inventory_order_by_their_hypervisors(rollout):
     result = rollout(step="plan", hosts=ALL, answers=[answer("UP")], growth="unlimited")
     assert result["waves"] == [["web1"], ["app1"], ["app2"], ["other"]]
     assert (result["hosts"], result["serial"]) == (["web1", "app1", "app2", "other"], [1, 1, 1, 1])
-    assert (result["unseen"], result["changed"]) == ([], False)
+    assert (result["unseen"], result["changed"], result["warnings"]) == ([], False, [UNKNOWN])
 
 
 def test_services_without_an_answer_are_reported(rollout):
     result = rollout(step="plan", hosts=ALL, answers=[{"item": "web1", "unreachable": True}])
     assert result["unseen"] == ["app"]
-    assert result["warnings"] == ["No consumer answered for app: all of their backends count as up."]
+    assert result["warnings"] == [UNKNOWN, "No consumer answered for app: all of their backends count as up."]
 
 
 def test_reloads_that_lose_requests_are_reported_before_the_first_wave(rollout):
     versions = {"web1": "2.6.12-1+deb12u3", "other": "2.6.12-1+deb12u3"}
     result = rollout(step="plan", hosts=ALL, answers=[answer("UP")], versions=versions)
     assert result["warnings"] == [
+        UNKNOWN,
         "Reloads of HAProxy 2.6 with dialect 1.4 can lose requests of keep-alive clients, on 1 host (web1). "
-        'Set sidecar_dialect: "2.6" for them.'
+        'Set sidecar_dialect: "2.6" for them.',
     ]
 
 
@@ -108,12 +113,28 @@ def test_a_stop_needs_no_build(rollout, tmp_path):
 
 
 def test_a_plan_that_is_not_possible_fails_with_the_reasons(rollout):
-    result = rollout(step="plan", hosts=["app1"], answers=[answer("DOWN")])
+    result = rollout(step="plan", hosts=["app1"], answers=[answer("DOWN")], disruptive=True)
     assert result["failed"] is True
     assert result["msg"].startswith("pool app cannot spare app1: members 2, down 1 (app2), min_ready 0.5 requires 1 up")
     assert rollout(step="plan", hosts=["app1"], growth=0)["msg"].startswith("rollout_growth: 0 is not allowed")
-    allowed = rollout(step="plan", hosts=["app1"], answers=[answer("DOWN")], allow_shrink=["app"])
-    assert allowed["waves"] == [["app1"]]
+    allowed = rollout(step="plan", hosts=["app1"], answers=[answer("DOWN")], allow_shrink=["app"], disruptive=True)
+    assert (allowed["waves"], allowed.get("warnings", [])) == ([["app1"]], [])
+
+
+def test_a_pool_with_a_dead_host_is_rolled_with_a_warning_unless_another_one_goes_down(rollout):
+    planned = rollout(step="plan", hosts=["app1"], answers=[answer("DOWN")])
+    assert (planned["waves"], planned["down"]) == ([["app1"]], {"app": ["app2"]})
+    [warning] = planned["warnings"]
+    assert warning.startswith("app2 is down, so that min_ready would leave no host to roll in app: ")
+    plan = {"waves": [["app1"]], "down": {"app": ["app2"]}}
+    begun = rollout(step="begin", hosts=["app1"], answers=[answer("DOWN")], plan=plan)
+    assert (begun.get("failed"), begun.get("up")) == (None, {"web1": ["app/app1"]}), begun
+    refused = rollout(step="begin", hosts=["app1"], answers=[answer("DOWN")], plan={"waves": [["app1"]], "down": {}})
+    assert refused["failed"] is True
+    assert "or take what is down out of the inventory or set mesh_state: maint for it, or" in refused["msg"]
+    assert (
+        refused["msg"].splitlines()[-1].startswith("Down since the plan: app/app2. If this rollout is not the reason")
+    )
 
 
 def test_a_wave_has_witnesses_and_sidecars(rollout):

@@ -185,6 +185,36 @@ def test_a_backend_that_goes_down_meanwhile_stops_the_next_wave_that_needs_it(re
     assert {host for host in SIDECARS if after[host] != before[host]} == {"web1"}
 
 
+def test_a_dead_host_does_not_block_the_other_one_of_its_pool_but_does_for_a_restart(restored):
+    """user1 and user2 are a pool of two. A reload takes no application of user1 down, a restart of it would."""
+    before = states()
+    shell("user2", "systemctl stop nginx")
+    try:
+        for _ in range(120):  # until the witnesses see it down
+            servers = module("web1,web2", "haproxy_info").last
+            if all(
+                server["status"].startswith("DOWN")
+                for info in servers.values()
+                for server in info["servers"]
+                if server["server"] == "user2" and server["pool"] in ("login", "user_profile")
+            ):
+                break
+            time.sleep(0.5)
+        restart = playbook("playbooks/rolling-restart.yml", "--limit", "user1")
+        assert (restart.code != 0, restart.changed, announced(restart)) == (True, set(), []), restart.output
+        assert re.search(r"pool (login|user_profile) cannot spare user1: members 2, down 1 \(user2\)", restart.output)
+        run = playbook(DEPLOY, inventory=interval(2550))
+        assert (run.code, run.changed) == (0, set(SIDECARS)), run.output
+        warning = r"user2 is down, so that min_ready would leave no host to roll in ([a-z_, ]+): their other hosts"
+        services = re.search(warning, " ".join(run.output.split())).group(1).split(", ")
+        assert {"login", "user_profile"} <= set(services)
+        assert not any({"user1", "user2"} <= set(wave.split(", ")) for wave in announced(run))
+    finally:
+        shell("user2", "systemctl start nginx")
+    after = states()
+    assert all(after[host] != before[host] for host in SIDECARS)
+
+
 def test_a_guest_that_is_not_fit_is_left_out_and_the_others_are_rolled(restored):
     before = states()
     strict = {"kvm_guard_mode": "enforce", "kvm_guard_max_pause": 0}

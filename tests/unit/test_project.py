@@ -19,7 +19,7 @@ ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
 MODULES = sorted(path.stem for path in (ROOT / "library").glob("*.py"))
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob(".github/**/*.md")), *DOCS]
-YAML = [path for folder in ("playbooks", "roles") for path in (ROOT / folder).rglob("*.yml")]
+YAML = [ROOT / "site.yml", *(path for folder in ("playbooks", "roles") for path in (ROOT / folder).rglob("*.yml"))]
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -5,13 +5,13 @@ Sidecars share most of their sections, so each section is linted only once.
 
 from __future__ import annotations
 
-from typing import Callable, Iterator, Mapping, NamedTuple
+from typing import Callable, Iterator, Mapping, NamedTuple, Sequence
 
 from ..haproxy.findings import Finding
 from ..haproxy.lint import lint
 from .audit import audit
 from .model import Mesh, Rendered
-from .schema import with_hosts
+from .schema import short_repr, with_hosts
 
 
 class Review(NamedTuple):
@@ -67,6 +67,20 @@ def port_warnings(mesh: Mesh) -> list[str]:
                     )
                     hosts_by_message.setdefault(message, []).append(backend.name)
     return with_hosts(hosts_by_message)
+
+
+def consumer_warnings(mesh: Mesh, groups: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return a warning for each group of consumers that has no hosts. groups: host names by group name."""
+    services_by_group: dict[str, list[str]] = {}
+    for service in mesh.services.values():
+        for group in dict.fromkeys(service.consumers):
+            if not groups[group]:
+                services_by_group.setdefault(group, []).append(service.name)
+    return [
+        f"consumers: group {short_repr(group)} has no hosts, and is a consumer of {', '.join(services)}; add a host to "
+        "it, or remove it from there"
+        for group, services in services_by_group.items()
+    ]
 
 
 def _sections(text: str) -> Iterator[tuple[str, str]]:

@@ -7,19 +7,23 @@ has no vote. This module contacts no host.
 
 from __future__ import annotations
 
+import dataclasses
+from types import MappingProxyType
 from typing import Any, Collection, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
 from ..haproxy.configuration import MIN_READY, required_up
 from ..haproxy.status import is_out_of_service, is_up
-from .waves import Policy, Pool, RolloutError, plan_waves, shortage
+from .waves import Policy, Pool, RolloutError, min_ready_for, plan_waves, shortage
 
 
 class Fleet(NamedTuple):
-    """By service: the hosts of its pool, the hosts that call it, and its min_ready."""
+    """By service: the hosts of its pool, the hosts that call it, its min_ready, and those hosts of its pool that the
+    inventory takes out of service, by mesh_state or mesh_weight."""
 
     members: Mapping[str, tuple[str, ...]]
     consumers: Mapping[str, tuple[str, ...]]
     min_ready: Mapping[str, float]
+    not_ready: Mapping[str, frozenset[str]]
 
     def served_by(self, hosts: Iterable[str]) -> list[str]:
         """Return the services that at least one of these hosts serves."""
@@ -75,6 +79,14 @@ def read_fleet(index: Mapping[str, Any]) -> Fleet:
             for name in services
         },
         {name: service["min_ready"] for name, service in services.items()},
+        {
+            name: frozenset(
+                backend["name"]
+                for backend in pools[service["pool"]]
+                if backend.get("state", "ready") != "ready" or backend.get("weight") == 0
+            )
+            for name, service in services.items()
+        },
     )
 
 
@@ -133,22 +145,45 @@ def distribute(items: Sequence[Any], hosts: Sequence[str]) -> dict[str, list[Any
     return {host: list(items[index :: len(hosts)]) for index, host in enumerate(hosts)}
 
 
-def pools_of(
-    fleet: Fleet, hosts: Sequence[str], answers: Answers, disruptive: bool, allow_shrink: Sequence[str] = ()
-) -> list[Pool]:
-    """Return the pools of these hosts, with their backends that are down.
+def down_members(fleet: Fleet, hosts: Sequence[str], answers: Answers) -> dict[str, list[str]]:
+    """Return the backends that are down of each pool of these hosts, by service, without those that the inventory takes
+    out of service."""
+    return {
+        service: [
+            host
+            for host in fleet.members[service]
+            if host not in fleet.not_ready[service] and majority_up(answers, f"{service}/{host}") is False
+        ]
+        for service in fleet.served_by(hosts)
+    }
 
-    If the rollout stops no application (`disruptive` is false), the only host of a pool may be taken, unless its
-    min_ready is 1: otherwise it could never be rolled.
+
+def pools_of(
+    fleet: Fleet,
+    hosts: Sequence[str],
+    answers: Answers,
+    disruptive: bool,
+    allow_shrink: Sequence[str] = (),
+    known_down: Mapping[str, Collection[str]] = MappingProxyType({}),
+) -> list[Pool]:
+    """Return the pools of these hosts, with their backends that are down, and without those that the inventory takes
+    out of service.
+
+    If the rollout stops no application (`disruptive` is false), dead hosts alone do not block a pool: its other hosts
+    may be taken one at a time, if they could be taken with all hosts up, and if no host is down that is not in
+    `known_down`, by service: what was down when the rollout was planned. The rollout may be why others went down since.
     """
     pools = []
-    for service in fleet.served_by(hosts):
-        members = fleet.members[service]
-        min_ready = fleet.min_ready[service]
-        if service in allow_shrink or (len(members) == 1 and min_ready < 1 and not disruptive):
+    for service, down in down_members(fleet, hosts, answers).items():
+        members = frozenset(fleet.members[service]) - fleet.not_ready[service]
+        min_ready = min_ready_for(len(members), fleet.min_ready[service], disruptive)
+        if service in allow_shrink:
             min_ready = 0.0
-        down = {host for host in members if majority_up(answers, f"{service}/{host}") is False}
-        pools.append(Pool(service, frozenset(members), frozenset(down), min_ready))
+        pool = Pool(service, members, frozenset(down), min_ready, disruptive=disruptive)
+        blocked = not pool.spare and pool.required < len(members) and not pool.up.isdisjoint(hosts)
+        if blocked and not disruptive and pool.down <= {*known_down.get(service, ())}:
+            pool = dataclasses.replace(pool, one_at_a_time=True)
+        pools.append(pool)
     return pools
 
 
@@ -159,6 +194,17 @@ def unseen_services(fleet: Fleet, hosts: Sequence[str], answers: Answers) -> lis
         for service in fleet.served_by(hosts)
         if fleet.consumers[service]
         and all(majority_up(answers, f"{service}/{host}") is None for host in fleet.members[service])
+    ]
+
+
+def down_since_plan(down: Mapping[str, Sequence[str]], known_down: Mapping[str, Collection[str]]) -> list[str]:
+    """Return a message about the servers that went down after the plan, none if there are none. down: by service."""
+    servers = [f"{name}/{host}" for name in down for host in down[name] if host not in known_down.get(name, ())]
+    if not servers:
+        return []
+    return [
+        f"Down since the plan: {_shorten(servers, 5)}. If this rollout is not the reason, run the same command again: "
+        "its plan counts them as down"
     ]
 
 

@@ -6,6 +6,7 @@ from typing import Any, Mapping, Sequence
 
 from ..haproxy.configuration import required_up
 from ..haproxy.releases import lossy_reload, parse_version
+from .waves import Pool
 
 
 def announce(waves: Sequence[Sequence[str]], number: int, hypervisors: Mapping[str, str]) -> list[str]:
@@ -70,6 +71,31 @@ def pools_in_need(index: Mapping[str, Any], pools: Mapping[str, Mapping[str, Any
                 f"fewer on {len(short)} of {len(up)} consumers: {join_names(short)}."
             )
     return found
+
+
+def degraded_pools(pools: Sequence[Pool]) -> list[str]:
+    """Return a warning for each set of dead hosts because of which pools are rolled one host at a time."""
+    services_by_down: dict[tuple[str, ...], list[str]] = {}
+    for pool in pools:
+        if pool.one_at_a_time:
+            services_by_down.setdefault(tuple(sorted(pool.down)), []).append(pool.name)
+    return [
+        f"{join_names(down)} {'is' if len(down) == 1 else 'are'} down, so that min_ready would leave no host to roll "
+        f"in {join_names(services)}: their other hosts are rolled one at a time, since this rollout takes no "
+        "application down. Bring up what is down, or take it out of the inventory or set mesh_state: maint for it."
+        for down, services in services_by_down.items()
+    ]
+
+
+def unknown_domains(hypervisors: Mapping[str, str]) -> list[str]:
+    """Return a warning if hosts of a rollout have no known hypervisor. hypervisors: by host, "" if it is not known."""
+    unknown = [host for host, hypervisor in hypervisors.items() if not hypervisor]
+    if not unknown or len(hypervisors) == 1:
+        return []
+    return [
+        f"The failure domain of {len(unknown)} of {len(hypervisors)} hosts is unknown ({join_names(unknown)}): their "
+        "waves are limited by pools and rollout_growth only. Set kvm_hypervisor for them."
+    ]
 
 
 def resume_hint(wave: Sequence[str]) -> str:

@@ -4,8 +4,8 @@ A wave is the hosts that are changed at the same time. Each wave takes hosts in 
 domains that have hosts left, from as many as `rollout_hypervisors`, as long as each pool keeps its min_ready and the
 wave has no more hosts than `rollout_growth` allows.
 
-A host without a known hypervisor is a failure domain of its own. A host that serves no pool is limited by failure
-domains and growth only.
+The hosts whose hypervisor is not known count together as one more failure domain, so that they are limited by pools and
+growth only. A host that serves no pool is limited by failure domains and growth only.
 
 The plan is simple, not the shortest. It has at most 1 + H * P times as many waves as any plan that keeps these rules:
 H is `rollout_hypervisors`, P the largest number of pools of a host. With one hypervisor at a time and no host in two
@@ -45,13 +45,17 @@ class Policy(NamedTuple):
 class Pool:
     """The backends of a service, in this rollout or not, and those of them that are down already.
 
-    With min_ready 0 all of them may be taken at once, as with a service in `mesh_allow_shrink`.
+    With min_ready 0 all of them may be taken at once, as with a service in `mesh_allow_shrink`. A pool with
+    `one_at_a_time` may lose one host though no more than required are up. `disruptive` is whether the rollout takes
+    applications down.
     """
 
     name: str
     members: frozenset[str]
     down: frozenset[str] = frozenset()
     min_ready: float = 0.5
+    one_at_a_time: bool = False
+    disruptive: bool = True
 
     @cached_property
     def up(self) -> frozenset[str]:
@@ -65,7 +69,17 @@ class Pool:
     @cached_property
     def spare(self) -> int:
         """Return how many of the members that are up may be taken at the same time."""
-        return max(0, len(self.up) - self.required)
+        return max(int(self.one_at_a_time), len(self.up) - self.required)
+
+    def without_down(self) -> Pool:
+        """Return the pool that remains without the members that are down."""
+        return Pool(self.name, self.up, min_ready=min_ready_for(len(self.up), self.min_ready, self.disruptive))
+
+
+def min_ready_for(size: int, min_ready: float, disruptive: bool) -> float:
+    """Return the min_ready that holds in a rollout. If it takes no application down, the only host of a pool may be
+    taken, unless its min_ready is 1: otherwise it could never be rolled."""
+    return 0.0 if size == 1 and min_ready < 1 and not disruptive else min_ready
 
 
 def read_growth(value: Any) -> float:
@@ -105,9 +119,9 @@ def plan_waves(hosts: Mapping[str, str], pools: Sequence[Pool], policy: Policy) 
     if messages:
         raise RolloutError(messages)
 
-    waiting: dict[str | tuple[str], list[str]] = {}  # by failure domain
+    waiting: dict[str, list[str]] = {}  # by failure domain
     for host, hypervisor in hosts.items():
-        waiting.setdefault(hypervisor or (host,), []).append(host)
+        waiting.setdefault(hypervisor, []).append(host)
     costs = {host: [at for at, pool in enumerate(pools) if host in pool.up] for host in hosts}
     waves = []
     limit = 1.0
@@ -132,11 +146,13 @@ def shortage(pool: Pool, hosts: Sequence[str], at_once: int) -> str:
     """Return the message of a pool that cannot spare these hosts, so many of them at once."""
     size, down = len(pool.members), sorted(pool.members & pool.down)
     low_enough = (len(pool.up) - at_once) * 10_000 // size / 10_000
+    helps = down and pool.without_down().spare >= at_once
     return (
         f"pool {pool.name} cannot spare {_shorten(hosts)}: members {size}, down {len(down)}"
         f"{f' ({_shorten(down)})' if down else ''}, min_ready {pool.min_ready:g} requires {pool.required} up, so "
         f"{pool.spare} can be taken; "
         + ("bring up what is down, or " if pool.required < size else "")
+        + ("take what is down out of the inventory or set mesh_state: maint for it, or " if helps else "")
         + f"lower min_ready to {low_enough:g}, or name the pool in mesh_allow_shrink, or leave the host out with "
         "--limit"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from ansible.module_utils.hamesh.mesh.compiler import compile_mesh
 from ansible.module_utils.hamesh.mesh.render import render
-from ansible.module_utils.hamesh.mesh.review import port_warnings, review
+from ansible.module_utils.hamesh.mesh.review import consumer_warnings, port_warnings, review
 from meshes import GROUPS, HOSTS, NETWORKS, TEMPLATE, compiled
 
 
@@ -69,4 +69,16 @@ def test_a_port_that_a_host_serves_and_calls_is_a_warning():
     assert port_warnings(compile_mesh(services, NETWORKS, hosts, GROUPS)) == [
         "mesh_services.web.port: 8081 is also the local_port of app; let the application of web listen on the host's "
         "address and not on all addresses, or give one of them another port (on host web1 and 1 more)"
+    ]
+
+
+def test_a_group_of_consumers_without_hosts_is_one_warning_with_its_services():
+    services = {
+        "app": {"port": 8080, "local_port": 8081, "consumers": ["empty", "web", "empty"]},
+        "other": {"port": 8080, "local_port": 8082, "pool": "app", "consumers": ["empty"]},
+        "idle": {"port": 8080, "local_port": 8083, "pool": "app", "consumers": []},
+    }
+    assert consumer_warnings(compile_mesh(services, NETWORKS, HOSTS, GROUPS), GROUPS) == [
+        "consumers: group 'empty' has no hosts, and is a consumer of app, other; add a host to it, or "
+        "remove it from there"
     ]

@@ -7,6 +7,8 @@ from ansible.module_utils.hamesh.rollout.gate import (
     View,
     choose_witnesses,
     distribute,
+    down_members,
+    down_since_plan,
     from_plain,
     plan_drains,
     plan_rollout,
@@ -20,7 +22,13 @@ from ansible.module_utils.hamesh.rollout.gate import (
     to_plain,
     unseen_services,
 )
-from ansible.module_utils.hamesh.rollout.messages import announce, lossy_reloads, summarize
+from ansible.module_utils.hamesh.rollout.messages import (
+    announce,
+    degraded_pools,
+    lossy_reloads,
+    summarize,
+    unknown_domains,
+)
 from ansible.module_utils.hamesh.rollout.waves import Policy, RolloutError
 
 # Two pools of two, one of one, and a service without consumers.
@@ -176,6 +184,56 @@ def test_the_only_backend_of_a_pool_with_min_ready_1_is_spared_always():
         plan_rollout({"mail1": ""}, pools_of(strict, ["mail1"], {}, False), Policy())
 
 
+ONE_DEAD = answers_of(web1={"users/user2": DOWN}, web2={"users/user2": DOWN})
+
+
+@pytest.mark.parametrize(
+    ("min_ready", "disruptive", "known", "spare"),
+    [
+        pytest.param(0.5, False, ["user2"], 1, id="dead when the rollout was planned"),
+        pytest.param(0.5, False, [], 0, id="went down since the plan"),
+        pytest.param(0.5, False, ["user1"], 0, id="another one was dead"),
+        pytest.param(0.5, True, ["user2"], 0, id="the rollout takes applications down"),
+        pytest.param(1, False, ["user2"], 0, id="min_ready forbids it with all up, too"),
+        pytest.param(0, False, [], 1, id="min_ready 0"),
+    ],
+)
+def test_a_dead_host_does_not_block_the_others_of_its_pool_unless_applications_are_taken_down(
+    min_ready, disruptive, known, spare
+):
+    fleet = FLEET._replace(min_ready={**FLEET.min_ready, "users": min_ready})
+    [users] = pools_of(fleet, ["user1"], ONE_DEAD, disruptive, known_down={"users": known})
+    assert (users.spare, users.one_at_a_time) == (spare, spare == 1 and min_ready > 0)
+
+
+def test_a_degraded_pool_is_a_warning_with_what_to_do():
+    assert down_members(FLEET, ["user1", "media1"], ONE_DEAD) == {"users": ["user2"], "files": [], "batch": []}
+    pools = pools_of(FLEET, ["user1", "media1"], ONE_DEAD, False, known_down={"users": ["user2"]})
+    assert degraded_pools(pools) == [
+        "user2 is down, so that min_ready would leave no host to roll in users: their other hosts are rolled one at a "
+        "time, since this rollout takes no application down. Bring up what is down, or take it out of the inventory or "
+        "set mesh_state: maint for it."
+    ]
+    assert degraded_pools(pools_of(FLEET, ["user2"], ONE_DEAD, False, known_down={"users": ["user2"]})) == []
+
+
+def test_what_went_down_since_the_plan_is_named():
+    assert down_since_plan({"users": ["user1", "user2"]}, {"users": ["user1"]}) == [
+        "Down since the plan: users/user2. If this rollout is not the reason, run the same command again: its plan "
+        "counts them as down"
+    ]
+    assert down_since_plan({"users": ["user2"], "files": []}, {"users": ["user2"]}) == []
+
+
+@pytest.mark.parametrize("taken_out", [{"state": "maint"}, {"state": "drain"}, {"weight": 0}])
+@pytest.mark.parametrize("disruptive", [True, False])
+def test_a_host_that_the_inventory_takes_out_of_service_does_not_count(taken_out, disruptive):
+    members = [{"name": "user1", "state": "ready", "weight": 100}, {"name": "user2"}, {"name": "user3", **taken_out}]
+    fleet = read_fleet({**INDEX, "pools": {**INDEX["pools"], "user": members}})
+    [users] = pools_of(fleet, ["user1"], answers_of(web1={"users/user3": DOWN}), disruptive)
+    assert (users.members, users.down, users.spare) == ({"user1", "user2"}, set(), 1)
+
+
 # --- the plan, and its first host
 
 HOSTS = {host: HYPERVISORS.get(host, "kvm5") for host in ("web1", "web2", "web3", "web4", "user1", "user2")}
@@ -213,8 +271,8 @@ def test_a_wave_is_refused_if_a_pool_cannot_spare_it_now():
     answers = answers_of(web1={"users/user2": DOWN}, web2={"users/user2": DOWN})
     assert pool_shortages(["user1"], pools_of(FLEET, ["user1"], answers, False)) == [
         "pool users cannot spare user1: members 2, down 1 (user2), min_ready 0.5 requires 1 up, so 0 can be taken; "
-        "bring up what is down, or lower min_ready to 0, or name the pool in mesh_allow_shrink, or leave the "
-        "host out with --limit"
+        "bring up what is down, or take what is down out of the inventory or set mesh_state: maint for it, or lower "
+        "min_ready to 0, or name the pool in mesh_allow_shrink, or leave the host out with --limit"
     ]
     assert pool_shortages(["user2"], pools_of(FLEET, ["user2"], answers, False)) == []
     assert pool_shortages(["user1"], pools_of(FLEET, ["user1"], answers_of(web1={}), False)) == []
@@ -370,6 +428,16 @@ def test_hosts_whose_reloads_lose_requests_are_named_with_the_dialect_to_set():
     assert lossy_reloads({"web1": "2.4.22"}, {"web1": "2.4"})[0].endswith(
         "(web1). Run HAProxy 2.6 or later there, and set its branch as sidecar_dialect."
     )
+
+
+def test_hosts_of_unknown_hypervisor_are_named_once_with_the_variable_to_set():
+    hypervisors = {"web1": "kvm1", **{f"vm{number}": "" for number in range(100)}}
+    [warning] = unknown_domains(hypervisors)
+    assert warning.startswith("The failure domain of 100 of 101 hosts is unknown (vm0, vm1, ")
+    assert warning.endswith(
+        "vm19 and 80 more): their waves are limited by pools and rollout_growth only. Set kvm_hypervisor for them."
+    )
+    assert [*unknown_domains({"web1": "kvm1"}), *unknown_domains({"web1": ""}), *unknown_domains({})] == []
 
 
 def test_only_sidecars_with_an_http_service_have_clients_that_lose_requests():

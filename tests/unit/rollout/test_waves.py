@@ -100,9 +100,16 @@ def test_the_plan_for_24_hosts_on_6_hypervisors(pools, policy, waves):
     assert [" ".join(wave) for wave in plan_waves(FLEET, pools, policy)] == waves
 
 
-def test_a_host_without_a_hypervisor_is_a_failure_domain_of_its_own():
-    hosts = {"a": "", "b": "kvm1", "c": "", "d": "kvm1", "e": "a"}
-    assert plan_waves(hosts, [], Policy(growth=UNLIMITED)) == [["a"], ["b", "d"], ["c"], ["e"]]
+def test_hosts_of_unknown_hypervisor_are_limited_by_pools_and_growth_only():
+    hosts = {"a": "", "b": "kvm1", "c": "", "d": "kvm1", "e": "a", "f": ""}
+    assert plan_waves(hosts, [], Policy(growth=UNLIMITED)) == [["a"], ["c", "f"], ["b", "d"], ["e"]]
+    assert plan_waves(hosts, [pool("users", "a c f")], Policy(growth=UNLIMITED))[:3] == [["a"], ["c"], ["f"]]
+
+
+@pytest.mark.parametrize(("growth", "sizes"), [(1, [1] * 100), (2, [1, 2, 4, 8, 16, 32, 37]), (UNLIMITED, [1, 99])])
+def test_a_hundred_hosts_of_unknown_hypervisor_make_as_many_waves_as_growth_needs(growth, sizes):
+    waves = plan_waves({f"vm{number}": "" for number in range(100)}, [], Policy(growth=growth))
+    assert [len(wave) for wave in waves] == sizes
 
 
 def test_no_hosts_make_no_wave():
@@ -120,8 +127,9 @@ def test_no_hosts_make_no_wave():
         (
             pool("db", "db1 db2 db3 db4", down="db2 db4 db9", min_ready=0.4),
             "pool db cannot spare db1 and 1 more: members 4, down 2 (db2 and 1 more), min_ready 0.4 requires 2 up, so "
-            "0 can be taken; bring up what is down, or lower min_ready to 0.25, or name the pool in "
-            "mesh_allow_shrink, or leave the host out with --limit",
+            "0 can be taken; bring up what is down, or take what is down out of the inventory or set mesh_state: maint "
+            "for it, or lower min_ready to 0.25, or name the pool in mesh_allow_shrink, or leave the host out with "
+            "--limit",
         ),
         (
             pool("db", "db1 db2 db3", down="db2", min_ready=1),
@@ -134,6 +142,32 @@ def test_no_hosts_make_no_wave():
 )
 def test_a_pool_that_cannot_spare_a_host_is_reported_with_figures_and_advice(short, message):
     assert shortages("web1 db1 db2 db3", short) == (message,)
+
+
+@pytest.mark.parametrize(
+    ("short", "helps"),
+    [
+        (pool("db", "db1 db2 db3", down="db2"), True),
+        (pool("db", "db1 db2", down="db2"), False),
+        (dataclasses.replace(pool("db", "db1 db2", down="db2"), disruptive=False), True),
+    ],
+    ids=["two of three", "one of two", "one of two, no application is taken down"],
+)
+def test_taking_what_is_down_out_of_the_inventory_is_advised_only_where_it_helps(short, helps):
+    [message] = shortages("db1", short)
+    assert ("or take what is down out of the inventory or set mesh_state: maint for it, or" in message) == helps
+    try:
+        plan_waves({"db1": ""}, [short.without_down()], Policy())
+    except RolloutError:
+        assert not helps
+    else:
+        assert helps
+
+
+def test_a_degraded_pool_is_rolled_one_host_at_a_time():
+    degraded = dataclasses.replace(pool("users", "a b c d", down="c d"), one_at_a_time=True)
+    waves = plan_waves(dict.fromkeys("xabcdyz", "kvm1"), [degraded], Policy(growth=UNLIMITED))
+    assert waves == [["x"], ["a", "c", "d", "y", "z"], ["b"]]
 
 
 def test_all_pools_that_cannot_spare_a_host_are_reported():
@@ -188,7 +222,7 @@ class Fleet(NamedTuple):
     policy: Policy
 
     def domain(self, host):
-        return self.hosts[host] or f"only {host}"
+        return self.hosts[host] or "unknown"
 
 
 SHARE = st.sampled_from([0.0, 0.25, 0.5, 0.66, 0.75]) | st.integers(0, 10_000).map(lambda number: number / 10_000)
