@@ -82,7 +82,7 @@ options:
   disruptive:
     description:
       - Whether the applications of the hosts are stopped, too. If not, the only host of a pool may be taken, unless the
-        C(min_ready) of the pool is 1.
+        C(min_ready) of the pool is 1; and the hosts of a pool that has dead hosts are taken one at a time.
     type: bool
     default: false
   allow_shrink:
@@ -132,6 +132,10 @@ unseen:
   description: The services of which no consumer answered.
   type: list
   elements: str
+  returned: plan
+down:
+  description: The backends that are down, by service, without those that the inventory takes out of service.
+  type: dict
   returned: plan
 told:
   description: The lines that announce the wave, with how to resume after a stop.
