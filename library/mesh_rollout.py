@@ -86,7 +86,7 @@ options:
   disruptive:
     description:
       - Whether the applications of the hosts are stopped, too. If not, the only host of a pool may be taken, unless the
-        C(min_ready) of the pool is 1.
+        C(min_ready) of the pool is 1; and the hosts of a pool that has dead hosts are taken one at a time.
     type: bool
     default: false
   allow_shrink:
@@ -144,6 +144,10 @@ pools_in_need:
   type: list
   elements: str
   returned: report
+down:
+  description: The backends that are down, by service, without those that the inventory takes out of service.
+  type: dict
+  returned: plan
 told:
   description: The lines that announce the wave, with how to resume after a stop.
   type: list
