@@ -5,7 +5,7 @@ Sidecars share most of their sections, so each section is linted only once.
 
 from __future__ import annotations
 
-from typing import Callable, Iterator, Mapping, NamedTuple
+from typing import Any, Callable, Collection, Iterator, Mapping, NamedTuple
 
 from ..haproxy.findings import Finding
 from ..haproxy.lint import lint
@@ -67,6 +67,18 @@ def port_warnings(mesh: Mesh) -> list[str]:
                     )
                     hosts_by_message.setdefault(message, []).append(backend.name)
     return with_hosts(hosts_by_message)
+
+
+def former_warnings(former: Mapping[str, Mapping[str, Any]], hosts: Collection[str]) -> list[str]:
+    """Return a warning that names the sidecars of hosts that are no longer in the inventory. former: as in mesh.json;
+    hosts: of the inventory."""
+    left = [f"{host} ({', '.join(sidecar['services'])})" for host, sidecar in former.items() if host not in hosts]
+    names = ", ".join(left[:20]) + (f" and {len(left) - 20} more" if len(left) > 20 else "")
+    return left and [
+        f"These hosts left the inventory, and their sidecars may still run and call services: {names}. "
+        "Put each back into the inventory and run playbooks/retire-host.yml -e host=HOST; or, if it no longer exists, "
+        'run once with its name in mesh_gone: -e \'{"mesh_gone": ["HOST"]}\'.'
+    ]
 
 
 def _sections(text: str) -> Iterator[tuple[str, str]]:
