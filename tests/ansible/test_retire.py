@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 
 import pytest
@@ -143,21 +144,79 @@ def test_retire_host_of_a_host_that_serves_nothing_drains_nothing(run):
     assert "TASK [sidecar : Retire the sidecar]" in output
 
 
-def test_no_sidecar_is_retired_after_a_consumer_could_not_be_checked(run, tmp_path):
-    """Ansible continues after an unreachable host with those that were not in its play. app1 answers here, and would
-    have to be retired."""
+# Keeps the name of each module that it is to run, and answers that it changed something. {fails}: the number of the
+# call that fails.
+PYTHON = """#!/bin/sh
+{ [ -f "$1" ] && cat "$1" || cat; } >{calls}.$$
+name=$(grep -aoE "(ansible/modules/|modname=.|module_fqn=.*\\.)[a-z_]+" {calls}.$$ | head -1)
+rm {calls}.$$
+echo "{host} $(echo "$name" | grep -oE "[a-z_]+$")" >>{calls}
+if [ "$(grep -c "^{host} haproxy_retire" {calls})" = {fails} ]; then
+    echo '{"failed": true, "msg": "it broke"}'
+else
+    echo '{"changed": true, "outdated": true, "sidecar": true, "generation": "1a2b"}'
+fi
+"""
+
+
+@pytest.fixture
+def answers(tmp_path):
+    """Return a function that returns the variables of a host that answers every module. fails: the number of the call
+    of haproxy_retire that fails."""
+    calls = tmp_path / "calls"
+
+    def variables(host, fails=0):
+        python = tmp_path / f"python-{host}"
+        text = PYTHON.replace("{calls}", str(calls)).replace("{host}", host).replace("{fails}", str(fails))
+        python.write_text(text)
+        python.chmod(0o755)
+        return {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": str(python)}
+
+    variables.calls = lambda: calls.read_text().splitlines()
+    return variables
+
+
+def test_no_sidecar_is_retired_after_a_consumer_could_not_be_checked(run, answers):
+    """Ansible continues after an unreachable host with those that were not in its play."""
     hosts = inventory()
-    python = tmp_path / "python"  # the only module that app1 runs here is the one that looks for its sidecar
-    python.write_text('#!/bin/sh\necho \'{"changed": true, "outdated": true, "sidecar": true}\'\n')
-    python.chmod(0o755)
-    answers = {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": str(python)}
-    hosts["all"]["hosts"]["app1"].update(answers)
+    hosts["all"]["hosts"]["app1"].update(answers("app1"))
     code, output = run("deploy-sidecars", hosts)
     assert code != 0
     assert "fatal: [web1]: UNREACHABLE" in output
     assert "ok: [app1]" in output.partition("TASK [sidecar : Check whether a sidecar must be retired]")[2]
-    assert "Roll the wave" not in output
     assert "TASK [sidecar : Retire the sidecar]" not in output
+    assert answers.calls() == ["app1 haproxy_retire"]
+
+
+def without_services(answers, **fails):
+    """Return an inventory without services, of which three hosts answer and still run a sidecar."""
+    hosts = inventory(["web1", "web2", "web3"], services={}, rollout_soak=0, kvm_hypervisor="kvm1")
+    del hosts["all"]["children"]["app"]
+    hosts["all"]["hosts"] = {host: answers(host, fails.get(host, 0)) for host in ("web1", "web2", "web3")}
+    return hosts
+
+
+def test_consumers_that_lost_their_last_service_are_retired_in_waves_and_recorded(run, answers):
+    run("compile-mesh", inventory())
+    checked = run("deploy-sidecars", without_services(answers), "--check")
+    assert checked[0] == 0, checked[1]
+    assert list(run.index()["former"]) == []  # of the build before: check mode publishes nothing
+    code, output = run("deploy-sidecars", without_services(answers))
+    assert code == 0, output
+    assert sorted(re.findall(r"changed: \[(web\d)\]", output)) == ["web1", "web2", "web3"]
+    assert sorted(answers.calls()) == sorted(4 * [f"web{number} haproxy_retire" for number in (1, 2, 3)])
+    assert run.index()["former"] == {}
+
+
+def test_a_wave_whose_retirement_fails_is_undone_and_not_recorded(run, answers):
+    run("compile-mesh", inventory(["web1", "web2", "web3"]))
+    code, output = run("deploy-sidecars", without_services(answers, web3=2))
+    assert (code != 0, "Rolled back: web2" in output) == (True, True), output
+    assert [call for call in answers.calls() if "haproxy_retire" not in call] == [
+        "web2 haproxy_apply",
+        "web2 host_files",
+    ]
+    assert sorted(run.index()["former"]) == ["web1", "web2", "web3"]
 
 
 @pytest.mark.parametrize(
