@@ -154,7 +154,8 @@ echo "{host} $(echo "$name" | grep -oE "[a-z_]+$")" >>{calls}
 if [ "$(grep -c "^{host} haproxy_retire" {calls})" = {fails} ]; then
     echo '{"failed": true, "msg": "it broke"}'
 else
-    echo '{"changed": true, "outdated": true, "sidecar": true, "generation": "1a2b"}'
+    echo '{"changed": true, "outdated": true, "sidecar": true, "generation": "1a2b", "matched": 0, "files": [],
+        "stdout": "hi ", "stat": {"exists": true}, "servers": {"before": [], "after": []}}'
 fi
 """
 
@@ -165,7 +166,7 @@ def answers(tmp_path):
     of haproxy_retire that fails."""
     calls = tmp_path / "calls"
 
-    def variables(host, fails=0):
+    def variables(host, fails=-1):
         python = tmp_path / f"python-{host}"
         text = PYTHON.replace("{calls}", str(calls)).replace("{host}", host).replace("{fails}", str(fails))
         python.write_text(text)
@@ -192,7 +193,7 @@ def without_services(answers, **fails):
     """Return an inventory without services, of which three hosts answer and still run a sidecar."""
     hosts = inventory(["web1", "web2", "web3"], services={}, rollout_soak=0, kvm_hypervisor="kvm1")
     del hosts["all"]["children"]["app"]
-    hosts["all"]["hosts"] = {host: answers(host, fails.get(host, 0)) for host in ("web1", "web2", "web3")}
+    hosts["all"]["hosts"] = {host: answers(host, fails.get(host, -1)) for host in ("web1", "web2", "web3")}
     return hosts
 
 
@@ -217,6 +218,38 @@ def test_a_wave_whose_retirement_fails_is_undone_and_not_recorded(run, answers):
         "web2 host_files",
     ]
     assert sorted(run.index()["former"]) == ["web1", "web2", "web3"]
+
+
+def test_a_host_is_drained_by_all_of_its_consumers_then_retired_and_recorded(run, answers):
+    hosts = inventory()
+    for host in hosts["all"]["hosts"]:
+        hosts["all"]["hosts"][host].update(answers(host))
+    code, output = run("retire-host", hosts, "-e", "host=app1")
+    assert code == 0, output
+    calls = answers.calls()
+    drained = [f"web{number} haproxy_server" for number in (1, 2)]
+    assert sorted(calls[:6]) == sorted(3 * drained)
+    assert calls[6:] == ["app1 haproxy_retire", "app1 stat", "app1 sysctl_profile"]
+    assert "app1 is out of service. Remove it from the inventory now" in output
+    assert run("retire-host", hosts, "-e", "host=web2")[0] == 0
+    assert run.index()["retired"] == ["web2"]
+    for _ in range(2):
+        code, output = run("compile-mesh", inventory(["web1"]))
+        assert (code, LEFT in output, run.index()["former"]) == (0, False, {}), output
+
+
+@pytest.mark.parametrize("packages", [False, True])
+def test_uninstall_runs_without_a_compilation_and_records_it(run, answers, packages):
+    hosts = inventory()
+    run("compile-mesh", hosts)
+    hosts["all"]["hosts"]["web2"].update(answers("web2"))
+    request = {"uninstall_hosts": "web2", "uninstall_confirm": True, "uninstall_packages": packages}
+    code, output = run("uninstall", hosts, "-e", json.dumps(request))
+    assert code == 0, output
+    wanted = ["sysctl_profile", "haproxy_retire", *2 * ["host_files"], "dpkg_selections"] + packages * ["apt"]
+    calls = [call.partition(" ")[2] for call in answers.calls()]
+    assert sorted(call for call in calls if call not in ("find", "file", "command")) == sorted(wanted)
+    assert run.index()["retired"] == ["web2"]
 
 
 @pytest.mark.parametrize(
