@@ -189,6 +189,19 @@ def test_no_sidecar_is_retired_after_a_consumer_could_not_be_checked(run, answer
     assert answers.calls() == ["app1 haproxy_retire"]
 
 
+def test_a_host_without_a_service_that_cannot_be_looked_at_does_not_stop_a_rollout(run, answers):
+    """Not even the only one: Ansible ends a run when all hosts of a play have failed."""
+    hosts = inventory(others=["db1"], rollout_soak=0)
+    for host in ("web1", "web2", "app1", "app2"):
+        hosts["all"]["hosts"][host].update(answers(host, 1 if host.startswith("app") else -1))
+    code, output = run("deploy-sidecars", hosts, "--check", "-e", '{"rollout_change": []}')
+    assert code != 0
+    assert "fatal: [db1]: UNREACHABLE" in output
+    assert "fatal: [app1]: FAILED" in output
+    assert "web1 haproxy_apply" in answers.calls()
+    assert "TASK [rollout : Plan the waves]" in output
+
+
 def without_services(answers, **fails):
     """Return an inventory without services, of which three hosts answer and still run a sidecar."""
     hosts = inventory(["web1", "web2", "web3"], services={}, rollout_soak=0, kvm_hypervisor="kvm1")
