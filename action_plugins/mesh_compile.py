@@ -27,14 +27,17 @@ if str(Path(__file__).resolve().parents[1] / "module_utils") not in ansible.modu
 
 from ansible.module_utils.hamesh.mesh.build_dir import (
     RUN_BUILD,
+    BuildError,
     build_files,
+    find_former,
     kernel_requirements,
     plan_changes,
+    read_last_index,
     write_build,
 )
 from ansible.module_utils.hamesh.mesh.compiler import HOST_VARIABLES, MeshError, compile_mesh
 from ansible.module_utils.hamesh.mesh.render import load_template, render
-from ansible.module_utils.hamesh.mesh.review import consumer_warnings, port_warnings, review
+from ansible.module_utils.hamesh.mesh.review import consumer_warnings, former_warnings, port_warnings, review
 from ansible.module_utils.hamesh.mesh.schema import key_path, short_repr
 from ansible.module_utils.hamesh.mesh.variables import find_unknown
 
@@ -90,7 +93,11 @@ class ActionModule(ActionBase):
             empty = consumer_warnings(mesh, inventory.groups)
             for warning in (*result.warnings, *port_warnings(mesh), *empty, *unknown):
                 display.warning(warning)
-            files = build_files(mesh, rendered, (task_vars or {})["ansible_inventory_sources"])
+            sources = (task_vars or {})["ansible_inventory_sources"]
+            former = find_former(_last_index(directory), rendered, sources, _read_gone(inventory))
+            for warning in former_warnings(former.former, inventory.names):
+                display.warning(warning)
+            files = build_files(mesh, rendered, sources, former)
             write_build(run_dir, files)
             changed = plan_changes(directory, files) if self._task.check_mode else write_build(directory, files)
         except MeshError as error:
@@ -282,6 +289,33 @@ def _compile(
     if inventory.mistakes:
         raise MeshError(inventory.mistakes)
     return mesh
+
+
+def _last_index(directory: Path) -> dict[str, Any] | None:
+    """Return mesh.json of the last build; None without one, and with a warning where it is damaged."""
+    try:
+        return read_last_index(directory)
+    except BuildError as error:
+        display.warning(f"{error} Sidecars that it had and this inventory has not are unknown, and cannot be named.")
+        return None
+
+
+def _read_gone(inventory: Inventory) -> list[str]:
+    """Return mesh_gone. Raises MeshError where it is no list of hosts that are not in the inventory."""
+    gone = inventory.shared("mesh_gone", default=[])
+    if inventory.mistakes:
+        raise MeshError(inventory.mistakes)
+    if not isinstance(gone, list) or not all(isinstance(name, str) for name in gone):
+        raise MeshError([f"mesh_gone: {short_repr(gone)} is not a list of host names{locate(gone)}"])
+    present = [name for name in gone if name in inventory.names]
+    if present:
+        raise MeshError(
+            [
+                f"mesh_gone: {name} is a host of this inventory; remove it from mesh_gone{locate(gone)}"
+                for name in present
+            ]
+        )
+    return gone
 
 
 def _discrepancy_error(discrepancies: list[str]) -> dict[str, Any]:

@@ -30,13 +30,18 @@ The mesh itself, `mesh_networks`, `mesh_services` and the variables of hosts (`m
 | `mesh_hosts` | `all` | The hosts to work on, a pattern. `--limit` narrows it. |
 | `mesh_allow_shrink` | `[]` | Services whose pools may shrink below their `min_ready`. The same for all hosts. |
 | `mesh_allow_down` | `[]` | Services whose pools may have no server up after a rollout. The same for all hosts. |
+| `mesh_gone` | `[]` | Hosts that left the inventory without `retire-host.yml` and do not exist. For one run. |
 | `backend` |  | The host that `drain-backend.yml`, `restore-backend.yml` and `find-consumers.yml` work on; required. |
 | `drain_wait` | `60` | Seconds that `drain-backend.yml` waits for sessions to end. |
 | `drain_force` | `false` | `true`: `drain-backend.yml` sets maintenance even if sessions are still open. |
+| `host` |  | The host that `retire-host.yml` takes out of service; required. |
 | `restore_wait` | `60` | Seconds that `restore-backend.yml` waits for a health check. |
 | `rollback_generation` |  | The generation to which `roll-back.yml` rolls back. If left out, the previous one. |
 | `rolling_restart_units` |  | Units that `rolling-restart.yml` restarts in addition to the sidecar, one or a list. |
 | `rolling_restart_wait` | `60` | Seconds that `rolling-restart.yml` waits for sessions to end. |
+| `uninstall_hosts` |  | The hosts that `uninstall.yml` works on, a pattern; required without `--limit`. |
+| `uninstall_confirm` | `false` | `true`: `uninstall.yml` changes hosts. Not needed with `--check`. |
+| `uninstall_packages` | `false` | `true`: `uninstall.yml` also purges the package `haproxy`. |
 """
 
 

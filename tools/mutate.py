@@ -690,6 +690,48 @@ MUTATIONS = [
         "",
         "tests/ansible/test_skipped_guards.py",
     ),
+    Mutation(
+        "another HAProxy is retired",
+        f"{HAMESH}/host/retire.py",
+        "own_file = file is not None and file.description.startswith(NAME)",
+        "own_file = file is not None",
+        "tests/unit/host/test_retire.py",
+    ),
+    Mutation(
+        "the file of a retired sidecar is removed before it is kept",
+        f"{HAMESH}/host/retire.py",
+        'keep="" if file is None or same else',
+        'keep="" if file is None or observed.ran or same else',
+        "tests/unit/host/test_retire.py",
+    ),
+    Mutation(
+        "a retired host is named when it leaves the inventory",
+        f"{HAMESH}/mesh/build_dir.py",
+        "left_out = {*sidecars, *gone, *retired}",
+        "left_out = {*sidecars, *gone}",
+        "tests/unit/mesh/test_build_dir.py",
+    ),
+    Mutation(
+        "a sidecar that left the inventory is forgotten by the build after the next",
+        f"{HAMESH}/mesh/build_dir.py",
+        'former = {**last.get("former", {}), **{host:',
+        "former = {**{host:",
+        "tests/unit/mesh/test_build_dir.py",
+    ),
+    Mutation(
+        "sidecars are retired although a check before has failed",
+        "playbooks/deploy-sidecars.yml",
+        "if hostvars['localhost']['deploy_checked'] | default(",
+        "if true | default(",
+        "tests/ansible/test_retire.py -k no_sidecar_is_retired",
+    ),
+    Mutation(
+        "a drain leaves out sidecars that left the inventory",
+        "playbooks/find-consumers.yml",
+        "that: consumers_gone | length == 0",
+        "that: true",
+        "tests/ansible/test_retire.py -k former_consumers",
+    ),
 ]
 
 

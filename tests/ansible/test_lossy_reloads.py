@@ -38,7 +38,7 @@ print(json.dumps({"changed": False, "outdated": True, "version": "2.6.12-1", "in
 def test_hosts_whose_reloads_lose_requests_are_named_once(tmp_path, playbook):
     (tmp_path / "inventory.yml").write_text(yaml.safe_dump(INVENTORY))
     (tmp_path / "library").mkdir()
-    for name in ("haproxy_apply", "haproxy_info", "host_files"):
+    for name in ("haproxy_apply", "haproxy_info", "haproxy_retire", "host_files"):
         (tmp_path / f"library/{name}.py").write_text(MODULE)
     settings = {"mesh_build_dir": str(tmp_path / "build"), "rollout_change": []}
     command = ["ansible-playbook", "-i", str(tmp_path / "inventory.yml"), f"playbooks/{playbook}", "--check"]

@@ -9,6 +9,7 @@ import pytest
 from meshes import ROOT
 
 PLAYBOOKS = ["site", "deploy-sidecars", "keep-logs", "rolling-reload", "rolling-restart", "roll-back", "drain-backend"]
+PLAYBOOKS += ["retire-host", "uninstall"]
 
 
 @pytest.mark.parametrize("name", PLAYBOOKS)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 LISTEN = "0A"  # the state of a listening socket in /proc/net/tcp
+ESTABLISHED = "01"
 
 
 class Listener(NamedTuple):
@@ -39,6 +40,20 @@ def listeners(ports: set[int]) -> list[Listener]:
                 sockets[columns[9]] = (_address(address), int(port, 16))
     owners = _owners(set(sockets))
     return [Listener(address, port, *owners.get(inode, (0, ""))) for inode, (address, port) in sockets.items()]
+
+
+def connections(ports: set[int]) -> dict[tuple[str, int], int]:
+    """Return how many established connections end at each address and port of this host, for these TCP ports."""
+    counts: dict[tuple[str, int], int] = {}
+    for family in ("tcp", "tcp6"):
+        with contextlib.suppress(OSError):  # a kernel without IPv6
+            for row in Path(f"/proc/net/{family}").read_text().splitlines()[1:]:
+                columns = row.split()
+                address, _, port = columns[1].rpartition(":")
+                if columns[3] == ESTABLISHED and int(port, 16) in ports:
+                    place = (_address(address), int(port, 16))
+                    counts[place] = counts.get(place, 0) + 1
+    return counts
 
 
 def bind_error(address: str, port: int) -> int:

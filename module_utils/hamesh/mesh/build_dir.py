@@ -17,7 +17,8 @@ import json
 import os
 import shlex
 from pathlib import Path
-from typing import Any, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Collection, Iterator, Mapping, NamedTuple, Sequence
 
 from .. import VERSION
 from .model import Mesh, Rendered, Sidecar
@@ -31,10 +32,94 @@ class BuildError(Exception):
     """A build cannot be read. The message has its path, the reason, and what to do."""
 
 
-def build_files(mesh: Mesh, rendered: Mapping[str, Rendered], inventory: Sequence[str]) -> dict[str, str]:
+class Former(NamedTuple):
+    """What a build knows of earlier ones. `former`: sidecars that earlier builds of its inventory had, that it has not,
+    and that may still run, by host; each has its `generation`, its `services`, and the `backends` that it calls.
+    `retired`: hosts that the build has a sidecar for, and that have none since they were retired."""
+
+    former: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+    retired: Sequence[str] = ()
+
+
+NO_FORMER = Former()
+
+
+def build_files(
+    mesh: Mesh, rendered: Mapping[str, Rendered], inventory: Sequence[str], former: Former = NO_FORMER
+) -> dict[str, str]:
     """Return the files of a build by their paths in it, mesh.json last. inventory: the inventory sources."""
-    index = json.dumps(make_index(mesh, rendered, inventory), indent=1, sort_keys=True) + "\n"
+    index = _dump({**make_index(mesh, rendered, inventory), **former._asdict()})
     return {**{f"{host}/{CONFIGURATION}": configuration.text for host, configuration in rendered.items()}, INDEX: index}
+
+
+def find_former(
+    last: Mapping[str, Any] | None, sidecars: Collection[str], inventory: Sequence[str], gone: Collection[str] = ()
+) -> Former:
+    """Return what the next build knows of earlier ones.
+
+    last: mesh.json of the last build, None without one; sidecars: hosts of the next one; gone: hosts that no longer
+    exist.
+    """
+    if last is None or last["inventory"] != list(inventory):
+        return NO_FORMER
+    retired = set(last.get("retired", ()))
+    former = {**last.get("former", {}), **{host: _former(last, host) for host in last["sidecars"]}}
+    left_out = {*sidecars, *gone, *retired}
+    return Former(
+        {host: sidecar for host, sidecar in sorted(former.items()) if host not in left_out},
+        sorted(retired & set(sidecars)),
+    )
+
+
+def read_last_index(directory: Path) -> dict[str, Any] | None:
+    """Read mesh.json of the last published build; None without one. Raises BuildError if it is damaged."""
+    if not (directory / INDEX).exists():
+        return None
+    index = read_index(directory)
+    try:
+        find_former(index, (), index["inventory"])
+        whole = all(isinstance(sidecar["backends"], list) for sidecar in index.get("former", {}).values())
+    except (KeyError, TypeError, AttributeError, ValueError):
+        whole = False
+    if not whole:
+        raise BuildError(f"{directory / INDEX} is damaged or was written by an earlier release.")
+    return index
+
+
+def record_retired(
+    directory: Path,
+    absent: Collection[str],
+    present: Collection[str],
+    inventory: Sequence[str],
+    dry_run: bool = False,
+) -> bool:
+    """Record in the last published build which hosts have no sidecar, and which have one (again). Return whether that
+    changes it. Another inventory's build, or none, is left alone. Raises BuildError and OSError."""
+    index = read_last_index(directory)
+    if index is None or index["inventory"] != list(inventory):
+        return False
+    former = {host: sidecar for host, sidecar in index.get("former", {}).items() if host not in absent}
+    retired = sorted({*index.get("retired", ()), *absent} & set(index["sidecars"]) - set(present))
+    recorded = {**index, "former": former, "retired": retired}
+    if recorded == {"former": {}, "retired": [], **index}:
+        return False
+    if not dry_run:
+        with _locked(directory) as build:
+            _replace(build, INDEX, _dump(recorded))
+    return True
+
+
+def _dump(index: Mapping[str, Any]) -> str:
+    return json.dumps(index, indent=1, sort_keys=True, default=dict) + "\n"
+
+
+def _former(index: Mapping[str, Any], host: str) -> dict[str, Any]:
+    """Return a sidecar of a build as a former one."""
+    sidecar = index["sidecars"][host]
+    services = [name for name in sidecar["services"] if name in index["services"]]
+    pools = {index["services"][name]["pool"] for name in services}
+    backends = {backend["name"] for pool in pools for backend in index["pools"].get(pool, ())}
+    return {"generation": sidecar["generation"], "services": sorted(services), "backends": sorted(backends)}
 
 
 def plan_changes(directory: Path, files: Mapping[str, str]) -> dict[str, str | None]:

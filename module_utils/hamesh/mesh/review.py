@@ -5,7 +5,7 @@ Sidecars share most of their sections, so each section is linted only once.
 
 from __future__ import annotations
 
-from typing import Callable, Iterator, Mapping, NamedTuple, Sequence
+from typing import Any, Callable, Collection, Iterator, Mapping, NamedTuple, Sequence
 
 from ..haproxy.findings import Finding
 from ..haproxy.lint import lint
@@ -80,6 +80,18 @@ def consumer_warnings(mesh: Mesh, groups: Mapping[str, Sequence[str]]) -> list[s
         f"consumers: group {short_repr(group)} has no hosts, and is a consumer of {', '.join(services)}; add a host to "
         "it, or remove it from there"
         for group, services in services_by_group.items()
+    ]
+
+
+def former_warnings(former: Mapping[str, Mapping[str, Any]], hosts: Collection[str]) -> list[str]:
+    """Return a warning that names the sidecars of hosts that are no longer in the inventory. former: as in mesh.json;
+    hosts: of the inventory."""
+    left = [f"{host} ({', '.join(sidecar['services'])})" for host, sidecar in former.items() if host not in hosts]
+    names = ", ".join(left[:20]) + (f" and {len(left) - 20} more" if len(left) > 20 else "")
+    return left and [
+        f"These hosts left the inventory, and their sidecars may still run and call services: {names}. "
+        "Put each back into the inventory and run playbooks/retire-host.yml -e host=HOST; or, if it no longer exists, "
+        'run once with its name in mesh_gone: -e \'{"mesh_gone": ["HOST"]}\'.'
     ]
 
 

@@ -11,10 +11,14 @@ import pytest
 from ansible.module_utils.hamesh.mesh import build_dir
 from ansible.module_utils.hamesh.mesh.build_dir import (
     BuildError,
+    Former,
     build_files,
+    find_former,
     plan_changes,
     read_index,
+    read_last_index,
     read_run_index,
+    record_retired,
     write_build,
 )
 from ansible.module_utils.hamesh.mesh.render import render
@@ -210,3 +214,98 @@ def test_a_missing_build_is_an_error(tmp_path):
     (tmp_path / "run").mkdir()
     with pytest.raises(BuildError, match=r"^There is no build in .*/run\. .* run the command again"):
         read_run_index(tmp_path / "run", tmp_path / "published", SOURCES)
+
+
+LAST = {
+    "inventory": SOURCES,
+    "services": {"app": {"pool": "apps"}, "mail": {"pool": "mx"}},
+    "pools": {"apps": [{"name": "app1"}, {"name": "app2"}], "mx": [{"name": "app1"}]},
+    "sidecars": {
+        "web1": {"generation": "1a", "services": ["app"]},
+        "web2": {"generation": "2b", "services": ["mail", "app"]},
+    },
+    "former": {"old1": {"generation": "0c", "services": ["mail"], "backends": ["app1"]}},
+    "retired": [],
+}
+OLD1 = LAST["former"]["old1"]
+WEB2 = {"generation": "2b", "services": ["app", "mail"], "backends": ["app1", "app2"]}
+
+
+@pytest.mark.parametrize(
+    ("last", "sidecars", "gone", "former", "retired"),
+    [
+        pytest.param(None, ["web1"], [], {}, [], id="no build"),
+        pytest.param({**LAST, "inventory": ["/srv/other"]}, [], [], {}, [], id="of another inventory"),
+        pytest.param(LAST, ["web1", "web2"], [], {"old1": OLD1}, [], id="kept from build to build"),
+        pytest.param(LAST, ["web1"], [], {"old1": OLD1, "web2": WEB2}, [], id="lost its last service"),
+        pytest.param(LAST, ["web1", "web2", "old1"], [], {}, [], id="a consumer again"),
+        pytest.param(LAST, ["web1"], ["old1", "web2"], {}, [], id="gone"),
+        pytest.param({**LAST, "retired": ["web2"]}, ["web1"], ["old1"], {}, [], id="retired, then removed"),
+        pytest.param(
+            {**LAST, "retired": ["web2"]}, ["web1", "web2"], ["old1"], {}, ["web2"], id="retired, not removed"
+        ),
+        pytest.param(
+            {**LAST, "services": {}}, ["web1"], ["old1"], {"web2": {**WEB2, "services": [], "backends": []}}, []
+        ),
+    ],
+)
+def test_the_next_build_names_the_sidecars_that_may_still_run(last, sidecars, gone, former, retired):
+    found = find_former(last, sidecars, SOURCES, gone)
+    assert (dict(found.former), list(found.retired)) == (former, retired)
+
+
+def test_a_build_of_the_first_release_has_no_former_sidecars_and_is_no_mistake():
+    last = {key: value for key, value in LAST.items() if key not in ("former", "retired")}
+    assert dict(find_former(last, ["web1"], SOURCES).former) == {"web2": WEB2}
+
+
+@pytest.mark.parametrize(
+    ("absent", "present", "former", "retired"),
+    [
+        (["old1"], [], {}, []),
+        (["web2"], [], {"old1": OLD1}, ["web2"]),
+        (["web2"], ["web1", "web2"], {"old1": OLD1}, []),
+        ([], ["web1"], {"old1": OLD1}, []),
+        (["db1"], [], {"old1": OLD1}, []),
+    ],
+)
+def test_a_retired_host_is_recorded_in_the_last_build_and_only_once(tmp_path, absent, present, former, retired):
+    (tmp_path / "mesh.json").write_text(json.dumps(LAST))
+    expected = {**LAST, "former": former, "retired": retired}
+    assert record_retired(tmp_path, absent, present, SOURCES, dry_run=True) == (expected != LAST)
+    assert json.loads((tmp_path / "mesh.json").read_text()) == LAST
+    assert record_retired(tmp_path, absent, present, SOURCES) == (expected != LAST)
+    assert json.loads((tmp_path / "mesh.json").read_text()) == expected
+    assert not record_retired(tmp_path, absent, present, SOURCES)
+
+
+def test_another_inventorys_build_is_left_alone_and_none_is_made(tmp_path):
+    assert not record_retired(tmp_path / "none", ["web1"], [], SOURCES)
+    assert not (tmp_path / "none").exists()
+    (tmp_path / "mesh.json").write_text(json.dumps(LAST))
+    assert not record_retired(tmp_path, ["old1"], [], ["/srv/other"])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"former": []},
+        {"former": {"old1": {}}},
+        {"former": {"old1": {"services": [], "backends": "app1"}}},
+        {"sidecars": {"web1": {}}},
+        {"services": {"app": {}}},
+        {"retired": 7},
+    ],
+)
+def test_a_damaged_record_of_former_sidecars_is_an_error(tmp_path, damage):
+    (tmp_path / "mesh.json").write_text(json.dumps({**LAST, **damage}))
+    with pytest.raises(BuildError, match=r"mesh\.json is damaged"):
+        read_last_index(tmp_path)
+
+
+def test_a_build_without_former_sidecars_is_the_same_every_time(tmp_path):
+    mesh = compiled({})
+    build(tmp_path, mesh)
+    last = read_last_index(tmp_path)
+    assert find_former(last, mesh.sidecars, SOURCES) == Former({}, [])
+    assert build(tmp_path, mesh) == []
