@@ -235,3 +235,14 @@ def test_a_sidecar_of_thousands_of_servers_needs_more_open_files():
     services = {"app": {"port": 8080, "local_port": 8081, "consumers": ["web"]}}
     mesh = compile_mesh(services, NETWORKS, {"web1": {}, **pool}, {"web": ["web1"], "app": list(pool)})
     assert kernel_requirements(mesh)["web1"]["nofile"] == 3 * 4096 + 1 + 2 * 2000 + 1024
+
+
+def test_the_ports_of_a_host_that_has_none_left_in_the_mesh_are_given_back_at_once(host):
+    """Its sidecar was retired. A host that still has others keeps all of them reserved until the next boot."""
+    host.set("net/ipv4/ip_local_reserved_ports", "30000")
+    host.apply({}, ports=["8080", "8081"])
+    assert host.get("net/ipv4/ip_local_reserved_ports") == "8080-8081,30000"
+    host.apply({}, ports=["8080"])
+    assert host.get("net/ipv4/ip_local_reserved_ports") == "8080-8081,30000"
+    host.apply({}, ports=[])
+    assert host.get("net/ipv4/ip_local_reserved_ports") == "30000"
