@@ -398,11 +398,15 @@ def _smtp(check: Check, received: bytes, ended: bool, replies: int) -> Answer | 
 def _ldap(check: Check, received: bytes, ended: bool, replies: int) -> Answer | bytes | None:
     """Judge a BindResponse: a sequence with its length, message 1, 0x61 with its length, and the result code."""
     if len(received) < 14:
-        return Answer(False, "the answer is not LDAP") if received[:1] not in (b"", b"\x30") else None
+        if received[:1] not in (b"", b"\x30"):
+            return Answer(False, "the answer is not LDAP")
+        return Answer(None, "the answer is cut") if ended and len(received) > 9 else None  # releases differ
     skipped = 2 + (received[1] & 0x7F if received[1] & 0x80 else 0)
     if received[0] != 0x30 or received[skipped : skipped + 4] != b"\x02\x01\x01\x61":
         return Answer(False, "the answer is not LDAP")
     code = received[skipped + 7 : skipped + 8]
     if not code:
         return None
-    return UP if code == b"\0" else Answer(False, f"LDAP result code {code[0]}")
+    if code != b"\0":
+        return Answer(False, f"LDAP result code {code[0]}")
+    return Answer(None, "releases of HAProxy differ on this answer") if skipped > 2 else UP
