@@ -57,14 +57,16 @@ def to_ask(
     states: Mapping[str, ServerState],
     allow_shrink: Sequence[str] = (),
     allow_down: Sequence[str] = (),
+    old_runs: bool = True,
 ) -> dict[str, Check]:
     """Return the check of each server to ask, by "POOL/SERVER" of the wanted configuration.
 
-    old: what runs. rows: show stat of it, with the pools' names in `wanted`. states: what is set again in the new
-    process, which takes a server out of service whatever it answers.
+    old: what is replaced. rows: show stat of the process, with the pools' names in `wanted`. states: what is set again
+    in the new process, which takes a server out of service whatever it answers. old_runs: whether the process is known
+    to run `old`; if not, its rows may be of other addresses.
     """
     names, up, by_name = wanted.former_names(old) if old else {}, servers_up(rows), _by_name(rows)
-    checks, known = read_checks(wanted.sections), _checks_before(old, names)
+    checks, known = read_checks(wanted.sections), _checks_before(old if old_runs else None, names)
     asked = {}
     for name, line in wanted.servers.items():
         pool = name.partition("/")[0]
@@ -82,11 +84,12 @@ def predict(
     rows: Rows,
     states: Mapping[str, ServerState],
     answers: Mapping[str, Answer],
+    old_runs: bool = True,
 ) -> dict[str, Answer]:
     """Return whether each ready server will be up, by "POOL/SERVER": by its answer, by the state that the running
     process knows, and None where neither is known."""
     names, by_name = wanted.former_names(old) if old else {}, _by_name(rows)
-    checks, known = read_checks(wanted.sections), _checks_before(old, names)
+    checks, known = read_checks(wanted.sections), _checks_before(old if old_runs else None, names)
     predicted = {}
     for name, line in wanted.servers.items():
         row = by_name.get(name)

@@ -334,6 +334,13 @@ def test_servers_whose_state_is_not_known_are_asked(new, old, seen, states, name
     assert " ".join(checks) == names
 
 
+def test_rows_of_a_process_that_runs_an_unknown_configuration_are_of_no_known_address():
+    new = old = Configuration(OLD)
+    assert set(to_ask(new, old, rows(), {}, old_runs=False)) == {"app/a", "app/b"}
+    down = predict(new, old, rows("DOWN", "DOWN"), {}, {}, old_runs=False)
+    assert {answer.up for answer in down.values()} == {None}
+
+
 def test_pools_that_may_be_down_are_not_asked():
     new, old = Configuration(MOVED + NEW.partition("listen other")[2].join(["listen other", ""])), Configuration(OLD)
     assert set(to_ask(new, old, rows(), {})) == {"app/a", "app/b", "other/c", "other/d"}
