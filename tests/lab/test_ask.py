@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import json
 import re
+import shlex
+import zipfile
+from pathlib import Path
 
 import pytest
-from lab import module, shell
+from lab import ROOT, module, shell
 from sidecars import WAYS, compiled, everywhere, first_pool, generation, named, nothing_changes, once, other
 
+COMPARE = Path(__file__).with_name("compare_checks.py").read_text()
 FRESH = "\nlisten fresh\n    mode tcp\n    bind 127.0.0.1:9999\n    server a 127.0.0.1:9 check inter 500\n"
 
 
@@ -118,3 +125,22 @@ def test_a_change_of_checks_that_the_servers_pass_is_applied(host, index, old, n
         assert all(pool["up"] for pool in result["pools"].values())
     finally:
         assert apply(host, compiled(host)).get("failed", False) is False
+
+
+def packages():
+    """Return module_utils as an archive that Python imports from, in base64."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in sorted((ROOT / "module_utils/hamesh").rglob("*.py")):
+            file.write(path, path.relative_to(ROOT / "module_utils"))
+    return base64.b64encode(archive.getvalue()).decode()
+
+
+@everywhere
+def test_servers_are_judged_as_haproxy_judges_them(host):
+    """Thirty servers, many of them wrong, and fourteen checks, by this host's HAProxy and by host/ask.py."""
+    output = shell(host, f"python3 -c {shlex.quote(COMPARE)} /usr/sbin/haproxy", packages())
+    compared = json.loads(output.splitlines()[-1])
+    assert compared["asked"] > 400
+    assert compared["down_here"] == compared["down_there"] == [], compared
+    assert len(compared["unknown"]) < 20, compared

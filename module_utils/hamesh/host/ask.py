@@ -57,14 +57,16 @@ def to_ask(
     states: Mapping[str, ServerState],
     allow_shrink: Sequence[str] = (),
     allow_down: Sequence[str] = (),
+    old_runs: bool = True,
 ) -> dict[str, Check]:
     """Return the check of each server to ask, by "POOL/SERVER" of the wanted configuration.
 
-    old: what runs. rows: show stat of it, with the pools' names in `wanted`. states: what is set again in the new
-    process, which takes a server out of service whatever it answers.
+    old: what is replaced. rows: show stat of the process, with the pools' names in `wanted`. states: what is set again
+    in the new process, which takes a server out of service whatever it answers. old_runs: whether the process is known
+    to run `old`; if not, its rows may be of other addresses.
     """
     names, up, by_name = wanted.former_names(old) if old else {}, servers_up(rows, True), _by_name(rows)
-    checks, known = read_checks(wanted.sections), _checks_before(old, names)
+    checks, known = read_checks(wanted.sections), _checks_before(old if old_runs else None, names)
     asked = {}
     for name, line in wanted.servers.items():
         pool = name.partition("/")[0]
@@ -82,11 +84,12 @@ def predict(
     rows: Rows,
     states: Mapping[str, ServerState],
     answers: Mapping[str, Answer],
+    old_runs: bool = True,
 ) -> dict[str, Answer]:
     """Return whether each ready server will be up, by "POOL/SERVER": by its answer, by the state that the running
     process knows, and None where neither is known."""
     names, by_name = wanted.former_names(old) if old else {}, _by_name(rows)
-    checks, known = read_checks(wanted.sections), _checks_before(old, names)
+    checks, known = read_checks(wanted.sections), _checks_before(old if old_runs else None, names)
     predicted = {}
     for name, line in wanted.servers.items():
         row = by_name.get(name)
@@ -398,11 +401,15 @@ def _smtp(check: Check, received: bytes, ended: bool, replies: int) -> Answer | 
 def _ldap(check: Check, received: bytes, ended: bool, replies: int) -> Answer | bytes | None:
     """Judge a BindResponse: a sequence with its length, message 1, 0x61 with its length, and the result code."""
     if len(received) < 14:
-        return Answer(False, "the answer is not LDAP") if received[:1] not in (b"", b"\x30") else None
+        if received[:1] not in (b"", b"\x30"):
+            return Answer(False, "the answer is not LDAP")
+        return Answer(None, "the answer is cut") if ended and len(received) > 9 else None  # releases differ
     skipped = 2 + (received[1] & 0x7F if received[1] & 0x80 else 0)
     if received[0] != 0x30 or received[skipped : skipped + 4] != b"\x02\x01\x01\x61":
         return Answer(False, "the answer is not LDAP")
     code = received[skipped + 7 : skipped + 8]
     if not code:
         return None
-    return UP if code == b"\0" else Answer(False, f"LDAP result code {code[0]}")
+    if code != b"\0":
+        return Answer(False, f"LDAP result code {code[0]}")
+    return Answer(None, "releases of HAProxy differ on this answer") if skipped > 2 else UP

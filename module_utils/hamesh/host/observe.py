@@ -242,7 +242,8 @@ def observe_answers(observed: Observed, states: Mapping[str, ServerState], reque
     if observed.wanted is None:
         return observed
     allowed = request.allow_shrink, request.allow_down
-    checks = to_ask(observed.wanted, observed.replaced, observed.rows_before, states, *allowed)
+    before, is_known = observed.rows_before, observed.running is not None
+    checks = to_ask(observed.wanted, observed.replaced, before, states, *allowed, old_runs=is_known)
     return dataclasses.replace(observed, answers=ask(checks, time_for(checks, request.timeout)))
 
 

@@ -97,7 +97,7 @@ def _pools(observed: Observed, request: Request, carried: Mapping[str, ServerSta
     is down."""
     wanted, old, rows, answers = observed.wanted, observed.replaced, observed.rows_before, observed.answers or {}
     assert wanted is not None  # noqa: S101  plan() has refused that
-    predicted = predict(wanted, old, rows, carried, answers)
+    predicted = predict(wanted, old, rows, carried, answers, observed.running is not None)
     allowed = request.allow_shrink, request.allow_down
     # A kept generation has no pool that never ran here, and the undo of a wave must not wait for a pool.
     refused = refusals(wanted, old, rows, predicted, *allowed, new_may_be_down=request.content is None)

@@ -199,11 +199,12 @@ def test_a_body_ends_with_its_length_and_a_text_across_chunks_is_not_known():
         ("smtp", replies(b"", b"220 mail\r\n"), Answer(False, "connection closed without an answer")),
         ("smtp", hang, Answer(False, "no answer within 0.3 s")),
         ("ldap", replies(LDAP), UP),
-        ("ldap", replies(LDAP_LONG), UP),
+        ("ldap", replies(LDAP_LONG), Answer(None, "releases of HAProxy differ on this answer")),
         ("ldap", replies(LDAP.replace(b"\x0a\x01\x00", b"\x0a\x01\x31")), Answer(False, "LDAP result code 49")),
         ("ldap", replies(b"HTTP/1.0 400 Bad Request\r\n\r\n"), Answer(False, "the answer is not LDAP")),
         ("ldap", replies(b"\x30" * 20), Answer(False, "the answer is not LDAP")),
-        ("ldap", replies(LDAP[:10]), Answer(False, "connection closed within an answer")),
+        ("ldap", replies(LDAP[:10]), Answer(None, "the answer is cut")),
+        ("ldap", replies(LDAP[:5]), Answer(False, "connection closed within an answer")),
     ],
 )
 def test_other_servers_are_judged_by_their_protocol(kind, talk, answer):
@@ -331,6 +332,13 @@ def rows(a="UP", b="UP", pool="app", check="L7OK"):
 def test_servers_whose_state_is_not_known_are_asked(new, old, seen, states, names):
     checks = to_ask(Configuration(new), old and Configuration(old), seen, states)
     assert " ".join(checks) == names
+
+
+def test_rows_of_a_process_that_runs_an_unknown_configuration_are_of_no_known_address():
+    new = old = Configuration(OLD)
+    assert set(to_ask(new, old, rows(), {}, old_runs=False)) == {"app/a", "app/b"}
+    down = predict(new, old, rows("DOWN", "DOWN"), {}, {}, old_runs=False)
+    assert {answer.up for answer in down.values()} == {None}
 
 
 def test_pools_that_may_be_down_are_not_asked():

@@ -260,6 +260,8 @@ def test_a_change_that_takes_the_only_server_that_is_up_is_refused_once_the_stat
     refusal = plan(host(NEW, left, rows=rows, answers={}), request(left)).refusal
     assert "pool app would have 0 of its 1 servers up" in refusal
     assert "s1 at 10.20.0.1:80: DOWN now" in refusal
+    unknown = {"Pid": "17", "description": "hamesh else", "Version": "2.6.12"}  # so its rows are of unknown addresses
+    assert plan(host(NEW, left, rows=rows, answers={}, info=unknown), request(left)).refusal == ""
 
 
 def test_a_new_pool_that_is_down_is_refused_unless_it_may_be_or_it_comes_with_a_roll_back():
