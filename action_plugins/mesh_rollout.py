@@ -55,11 +55,12 @@ class ActionModule(ActionBase):
         self.task_vars = task_vars or {}
         self.answers = gate.read_answers(self.arguments["answers"])
         hosts = set(self.arguments["hosts"])
+        self.pools_in_need: list[str] = []
         self.hosts = [host for host in self.task_vars["groups"]["all"] if host in hosts]
         try:
             return {"changed": False, **getattr(self, self.arguments["step"])()}
         except (RolloutError, BuildError) as error:
-            return {"failed": True, "msg": str(error), "hosts": self.hosts}
+            return {"failed": True, "msg": str(error), "hosts": self.hosts, "pools_in_need": self.pools_in_need}
 
     @functools.cached_property
     def index(self) -> dict[str, Any]:
@@ -111,8 +112,10 @@ class ActionModule(ActionBase):
         }
 
     def begin(self) -> dict[str, Any]:
-        shortages = gate.pool_shortages(self.hosts, self._pools())
+        pools = self._pools()
+        shortages = gate.pool_shortages(self.hosts, pools)
         if shortages:
+            self.pools_in_need = [pool.name for pool in pools if gate.pool_shortages(self.hosts, [pool])]
             raise RolloutError(["This wave cannot start now; none of its hosts was changed.", *shortages])
         drains = gate.plan_drains(self.fleet, self.hosts, self.answers)
         return {

@@ -131,6 +131,11 @@ unseen:
   type: list
   elements: str
   returned: plan
+pools_in_need:
+  description: The pools that cannot spare the hosts of the wave, for the summary of the run.
+  type: list
+  elements: str
+  returned: failure
 told:
   description: The lines that announce the wave, with how to resume after a stop.
   type: list
