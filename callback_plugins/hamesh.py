@@ -15,6 +15,7 @@ description:
     a diff, an error, a warning) is printed once, with the names of these hosts.
   - In a diff that several hosts share, the name of the host is C({host}) and its generation C({generation}), where
     these are all that differs.
+  - A hunk that an earlier wave has shown is only its position, and C(as above).
   - An unreachable host that is ignored is printed with its error once in a run.
   - Ends with a summary, below the recap, of which hosts changed, which did not, and which were left out, and why.
   - With C(-v), prints what the callback P(ansible.builtin.default#callback) prints.
@@ -52,12 +53,15 @@ REPORTED = {
     "unseen": "services of which no consumer answered",
 }
 GENERATION = re.compile(r"(?<=description hamesh )[0-9a-f]{12}\b|(?<=\(generation )[0-9a-f]{12}(?=\))")
+NOT_PLAIN = re.compile(r"[^\n\t\x20-\x7e]")
 POSITION = "@@ on different lines @@"
 SIDES = ("before", "after")
 
 
 def printable(text: str) -> str:
     """Return a text with escapes for all that is not printed as it is: control characters, marks of direction."""
+    if not NOT_PLAIN.search(text):
+        return text  # most texts, and some are long
     return "".join(
         sign if sign.isprintable() or sign in "\n\t" else sign.encode("unicode_escape", "replace").decode()
         for sign in text
@@ -218,6 +222,7 @@ class CallbackModule(Default):
         super().__init__()
         self.collected: dict[str, Collected] = {}  # by task, in the order of their first results
         self.ignored: set[tuple[str, str]] = set()  # as in Collected, of all earlier tasks
+        self.shown: dict[tuple[str, str], str] = {}  # hunks of all earlier tasks, by header and text without own names
         self.unfit: list[str] = []  # hosts that the guard left out
         self.selected: set[str] = set()  # the hosts of all plays
         self.order: dict[str, int] = {}  # of the hosts in the inventory
@@ -438,7 +443,7 @@ class CallbackModule(Default):
                 if sharing != shown:
                     shown = sharing
                     yield f"[{self._names(sharing)}]", {}
-                for line in (f"{position}\n{text}" if position else "").splitlines():
+                for line in self._hunk(sharing, header, position, text).splitlines():
                     yield self._colored(line), {}
         for text, hosts in collected.pieces.items():
             yield f"[{self._names(hosts)}]\n{text}", {}
@@ -446,6 +451,17 @@ class CallbackModule(Default):
         for (kind, to, text), line in collected.lines.items():
             label = self._names(line.hosts) + (f" -> {to}" if to else "")
             yield f"{kind}: [{label}]{text}", {"color": line.color, "stderr": line.stderr}
+
+    def _hunk(self, hosts: list[str], header: str, position: str, text: str) -> str:
+        """Return a hunk, or only its position where an earlier wave has shown it. Empty for a file without hunks."""
+        if not position:
+            return ""
+        form = (header, text) if len(hosts) > 1 else (shared(header, hosts[0]), shared(text, hosts[0]))
+        if form not in self.shown:
+            self.shown[form] = text
+            return f"{position}\n{text}"
+        own = "" if self.shown[form] == text else ", with the own name and generation of the host"
+        return f"{position} as above{own}"
 
     def _names(self, hosts: Iterable[str]) -> str:
         """Return names in the order of the inventory."""

@@ -182,6 +182,37 @@ def test_a_diff_that_cannot_be_read_is_printed_by_the_default_callback(callback)
     assert "+y\\x1b[2J" in callback._display.lines[-1]
 
 
+def test_a_hunk_that_an_earlier_wave_has_shown_is_only_its_position(callback):
+    def change(host, new):
+        entry = {
+            "before_header": "f",
+            "after_header": "f",
+            "before": f"node {host}\n",
+            "after": f"node {host}\n{new}\n",
+        }
+        return failed(host, changed=True, diff=entry)
+
+    for host, new in (("a", "x"), ("b", "x"), ("b", "y")):
+        callback.v2_on_file_diff(change(host, new))
+        callback.flush()
+    hunks = [line for line in callback._display.lines if line[:1] in "@+- " and line[:3] not in ("---", "+++")]
+    assert hunks == [
+        *("@@ -1 +1,2 @@", " node a", "+x"),
+        "@@ -1 +1,2 @@ as above, with the own name and generation of the host",
+        *("@@ -1 +1,2 @@", " node b", "+y"),
+    ]
+    callback.v2_on_file_diff(change("b", "y"))
+    callback.flush()
+    assert callback._display.lines[-1] == "@@ -1 +1,2 @@ as above"
+
+
+def test_a_file_of_which_only_the_header_changes_has_its_header_and_hosts(callback):
+    entry = {"before_header": "f", "after_header": "f (root:root 0640)", "before": "x\n", "after": "x\n"}
+    callback.v2_on_file_diff(failed("a", changed=True, diff=entry))
+    callback.flush()
+    assert callback._display.lines == ["TASK [Ping]", "--- before: f", "+++ after: f (root:root 0640)", "[a]"]
+
+
 def test_an_ignored_host_is_explained_once(callback):
     result = failed("a", unreachable=True)
     result.task.ignore_unreachable = True
