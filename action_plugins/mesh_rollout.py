@@ -56,11 +56,12 @@ class ActionModule(ActionBase):
         self.task_vars = task_vars or {}
         self.answers = gate.read_answers(self.arguments["answers"])
         hosts = set(self.arguments["hosts"])
+        self.pools_in_need: list[str] = []
         self.hosts = [host for host in self.task_vars["groups"]["all"] if host in hosts]
         try:
             return {"changed": False, **getattr(self, self.arguments["step"])()}
         except (RolloutError, BuildError) as error:
-            return {"failed": True, "msg": str(error), "hosts": self.hosts}
+            return {"failed": True, "msg": str(error), "hosts": self.hosts, "pools_in_need": self.pools_in_need}
 
     @functools.cached_property
     def index(self) -> dict[str, Any]:
@@ -119,8 +120,10 @@ class ActionModule(ActionBase):
 
     def begin(self) -> dict[str, Any]:
         known_down = (self.arguments["plan"] or {}).get("down", {})
-        shortages = gate.pool_shortages(self.hosts, self._pools(known_down))
+        pools = self._pools(known_down)
+        shortages = gate.pool_shortages(self.hosts, pools)
         if shortages:
+            self.pools_in_need = [pool.name for pool in pools if gate.pool_shortages(self.hosts, [pool])]
             down = {} if self.arguments["disruptive"] else gate.down_members(self.fleet, self.hosts, self.answers)
             since = gate.down_since_plan(down, known_down)
             raise RolloutError(["This wave cannot start now; none of its hosts was changed.", *shortages, *since])
@@ -145,9 +148,9 @@ class ActionModule(ActionBase):
 
     def report(self) -> dict[str, Any]:
         found = messages.pools_in_need(self.index, self.arguments["pools"])
-        for message in found:
+        for message in found.values():
             display.warning(message)
-        return {"pools_in_need": found}
+        return {"pools_in_need": list(found)}
 
     def _wave(self) -> tuple[list[list[str]], int]:
         """Return all waves, and the number of the one with these hosts, from 0."""

@@ -68,10 +68,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 findings:
-  description: A message for each figure that is out of bounds, with what was measured, what is allowed and what to do.
+  description:
+    - A message for each figure that is out of bounds, with what was measured, what is allowed and what to do.
+    - If the module fails because of them, they are the lines of C(msg) after the first.
   type: list
   elements: str
-  returned: always
+  returned: success
 guest:
   description:
     - C(type) as in systemd-detect-virt(1) (kvm, qemu without KVM, amazon, vmware, lxc, openvz, podman and so on; none
@@ -145,7 +147,7 @@ def main() -> None:
     findings = evaluate(figures, request.limits)
     if findings and module.params["mode"] == "enforce":
         message = "The host is not fit for a rollout and was not changed (kvm_guard_mode=warn continues with warnings):"
-        module.fail_json(msg="\n".join([message, *findings]), findings=findings, **figures.as_result())
+        module.fail_json(msg="\n".join([message, *findings]), **figures.as_result())
     if module.params["mode"] == "warn":
         for finding in findings:
             module.warn(finding)

@@ -139,11 +139,11 @@ unseen:
   returned: plan
 pools_in_need:
   description:
-    - A message for each pool that has fewer than C(min_ready) of its ready servers up on a consumer, with the number of
-      consumers. Each is a warning.
+    - The pools that have fewer than C(min_ready) of their ready servers up on a consumer, each with a warning that names
+      the consumers; or those that cannot spare the hosts of the wave, with a failure.
   type: list
   elements: str
-  returned: report
+  returned: report, failure
 down:
   description: The backends that are down, by service, without those that the inventory takes out of service.
   type: dict

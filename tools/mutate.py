@@ -732,6 +732,27 @@ MUTATIONS = [
         "that: true",
         "tests/ansible/test_retire.py -k former_consumers",
     ),
+    Mutation(
+        "a diff from a host may control the terminal",
+        "callback_plugins/hamesh.py",
+        '                part["diff"] = clean(part["diff"])',
+        "                pass",
+        "tests/ansible/test_output.py -k controls_the_terminal",
+    ),
+    Mutation(
+        "a run that is stopped does not print what it knows",
+        "callback_plugins/hamesh.py",
+        "            signal.signal(signal.SIGTERM, flush_first)\n",
+        "            pass\n",
+        "tests/ansible/test_output.py -k interrupted",
+    ),
+    Mutation(
+        "a result is lost where the callback fails",
+        "callback_plugins/hamesh.py",
+        "            self._fall_back(error)\n            default(*arguments, **options)\n",
+        "            self._fall_back(error)\n",
+        "tests/unit/test_output.py",
+    ),
 ]
 
 

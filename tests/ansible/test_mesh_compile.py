@@ -43,7 +43,7 @@ PLAYBOOK = """
 
 @pytest.fixture
 def project(tmp_path):
-    for part in ("action_plugins", "library", "module_utils", "roles/mesh"):
+    for part in ("action_plugins", "callback_plugins", "library", "module_utils", "roles/mesh"):
         shutil.copytree(ROOT / part, tmp_path / part)
     shutil.copy(ROOT / "ansible.cfg", tmp_path)
     return tmp_path

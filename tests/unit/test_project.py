@@ -176,6 +176,7 @@ def test_every_page_that_is_named_in_the_repository_exists():
         "inventory",
         "library",
         "action_plugins",
+        "callback_plugins",
         "module_utils",
         "tests",
         "tools",
@@ -189,7 +190,9 @@ def test_every_page_that_is_named_in_the_repository_exists():
 def printed():
     """Return all texts that a run can print, without what varies in them."""
     for path in (
-        path for folder in ("module_utils", "library", "action_plugins") for path in (ROOT / folder).rglob("*.py")
+        path
+        for folder in ("module_utils", "library", "action_plugins", "callback_plugins")
+        for path in (ROOT / folder).rglob("*.py")
     ):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):

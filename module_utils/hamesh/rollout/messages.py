@@ -52,13 +52,14 @@ def lossy_reloads(versions: Mapping[str, str], dialects: Mapping[str, str]) -> l
     ]
 
 
-def pools_in_need(index: Mapping[str, Any], pools: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return a message for each pool that has fewer than min_ready of its ready servers up on a consumer, or none.
+def pools_in_need(index: Mapping[str, Any], pools: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return a message by service for each pool that has fewer than min_ready of its ready servers up on a consumer, or
+    none.
 
     index: the content of mesh.json; pools: those of haproxy_apply by consumer. A consumer that reports no pools has not
     answered and is not counted.
     """
-    found = []
+    found = {}
     for name, service in sorted(index["services"].items()):
         members = index["pools"][service["pool"]]
         ready = sum(member.get("state") == "ready" and member.get("weight", 100) > 0 for member in members)
@@ -66,7 +67,7 @@ def pools_in_need(index: Mapping[str, Any], pools: Mapping[str, Mapping[str, Any
         up = {host: reported[name]["up"] for host, reported in pools.items() if name in reported}
         short = [f"{host} {count}" for host, count in up.items() if count < required]
         if ready and short:
-            found.append(
+            found[name] = (
                 f"Pool {name} needs {required} of its {ready} servers up (min_ready {service['min_ready']:g}), and has "
                 f"fewer on {len(short)} of {len(up)} consumers: {join_names(short)}."
             )

@@ -1,0 +1,562 @@
+# Copyright: Contributors to Hamesh
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Print what a run changed, what failed and why, once for all hosts that share it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: hamesh
+type: stdout
+short_description: Print only changes and failures, once for all hosts that share them
+description:
+  - Of a task, prints the hosts that changed and those that failed or were unreachable, after the task has ended on
+    all hosts. A task without any of these prints nothing, also no header. A text that several hosts share (a hunk of
+    a diff, an error, a warning) is printed once, with the names of these hosts.
+  - In a diff that several hosts share, the name of the host is C({host}) and its generation C({generation}), where
+    these are all that differs.
+  - A hunk that an earlier wave has shown is only its position, and C(as above).
+  - An unreachable host that is ignored is printed with its error once in a run.
+  - Ends with a summary, below the recap, of which hosts changed, which did not, and which were left out, and why.
+  - With C(-v), prints what the callback P(ansible.builtin.default#callback) prints.
+  - Characters from hosts that cannot be printed, such as those that control a terminal, are printed as escapes.
+requirements:
+  - set as stdout in configuration
+extends_documentation_fragment:
+  - default_callback
+  - result_format_callback
+author: Hamesh
+"""
+
+import atexit
+import contextlib
+import difflib
+import functools
+import os
+import re
+import signal
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Iterable, Iterator, Mapping
+
+from ansible import constants, context
+from ansible.plugins.callback.default import CallbackModule as Default
+from ansible.utils.color import stringc
+
+# What an error says apart from its message, in this order.
+DETAILS = ("cmd", "rc", "stdout", "stderr", "module_stdout", "module_stderr", "censored")
+# Results that the summary shows, from mesh_rollout, mesh_compile and set_stats.
+REPORTED = {
+    "left_out": "left out by rollout_from",
+    "retired": "retired",
+    "pools_in_need": "pools in need",
+    "unseen": "services of which no consumer answered",
+}
+GENERATION = re.compile(r"(?<=description hamesh )[0-9a-f]{12}\b|(?<=\(generation )[0-9a-f]{12}(?=\))")
+NOT_PLAIN = re.compile(r"[^\n\t\x20-\x7e]")
+POSITION = "@@ on different lines @@"
+SIDES = ("before", "after")
+
+
+def printable(text: str) -> str:
+    """Return a text with escapes for all that is not printed as it is: control characters, marks of direction."""
+    if not NOT_PLAIN.search(text):
+        return text  # most texts, and some are long
+    return "".join(
+        sign if sign.isprintable() or sign in "\n\t" else sign.encode("unicode_escape", "replace").decode()
+        for sign in text
+    )
+
+
+def clean(value: Any) -> Any:
+    """Return a result with printable texts."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, Mapping):
+        return {key: clean(inner) for key, inner in value.items()}
+    return [clean(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+
+
+def shared(text: str, host: str) -> str:
+    """Return a text with placeholders where it names its host and its generation."""
+    name = re.compile(rf"(?<![\w.-]){re.escape(host)}(?![\w.-])")
+    return GENERATION.sub("{generation}", name.sub("{host}", text))
+
+
+def hunks_of(before: str, after: str) -> list[tuple[str, str]]:
+    """Return the hunks of a diff: the line with its position, and its lines."""
+    sides = [text.splitlines(keepends=True) for text in (before, after)]
+    for lines in sides:
+        if lines and not lines[-1].endswith("\n"):
+            lines[-1] += "\n\\ No newline at end of file\n"
+    hunks: list[tuple[str, str]] = []
+    for line in list(difflib.unified_diff(*sides, n=constants.DIFF_CONTEXT))[2:]:
+        if line.startswith("@@"):
+            hunks.append((line.rstrip("\n"), ""))
+        else:
+            hunks[-1] = (hunks[-1][0], hunks[-1][1] + line)
+    return hunks
+
+
+def message_of(result: Mapping[str, Any]) -> str:
+    """Return what a failed result says, or an empty text."""
+    message = result.get("msg") or ""
+    text = "\n".join(map(str, message)) if isinstance(message, (list, tuple)) else str(message)
+    parts = [text.strip()] if text.strip() else []
+    for name in DETAILS:
+        detail = result.get(name)
+        if detail not in (None, "", []) and (name not in ("cmd", "rc") or "cmd" in result):
+            value = " ".join(map(str, detail)) if isinstance(detail, (list, tuple)) else str(detail).strip()
+            if value and value != text:
+                parts.append(f"{name}: {value}")
+    return "\n".join(parts)
+
+
+def block(text: str) -> str:
+    """Return a text for the end of a line: there if it is one line, else as indented lines below."""
+    lines = text.splitlines()
+    return f" {text}" if len(lines) < 2 else "".join(f"\n    {line}".rstrip(" ") for line in lines)
+
+
+def merge(items: Iterable[tuple[str, str, Any]]) -> list[tuple[list[str], str, list[Any]]]:
+    """Return each text once with its hosts and values, from triples of a host, a text and a value. Texts of several
+    hosts that differ only where they name their host and its generation are one, with placeholders."""
+    by_text: dict[str, tuple[list[str], list[Any]]] = {}
+    for host, text, value in items:
+        hosts, values = by_text.setdefault(text, ([], []))
+        values.append(value)
+        if host not in hosts:
+            hosts.append(host)
+    by_form: dict[str, list[str]] = {}
+    for text, (hosts, _) in by_text.items():
+        by_form.setdefault(shared(text, hosts[0]) if len(hosts) == 1 else text, []).append(text)
+    return [
+        (
+            [host for text in texts for host in by_text[text][0]],
+            texts[0] if len(texts) == 1 else form,
+            [value for text in texts for value in by_text[text][1]],
+        )
+        for form, texts in by_form.items()
+    ]
+
+
+@dataclass
+class Diff:
+    """The diff of a file on a host: its header, and its hunks as position and lines."""
+
+    host: str
+    header: str
+    hunks: list[tuple[str, str]]
+
+
+def group(diffs: Iterable[Diff]) -> Iterator[tuple[list[str], str, list[tuple[list[str], str, str]]]]:
+    """Yield each file with its hosts and its header, and each of its hunks with hosts, position and lines."""
+    for hosts, header, of_file in merge((diff.host, diff.header, diff) for diff in diffs):
+        hunks = merge((diff.host, lines, position) for diff in of_file for position, lines in diff.hunks)
+        yield (
+            hosts,
+            header,
+            [
+                (sharing, positions[0] if len(set(positions)) == 1 else POSITION, lines)
+                for sharing, lines, positions in hunks
+            ],
+        )
+
+
+@dataclass
+class Line:
+    """A line about hosts: what happened, a text, the host that the task was delegated to, and how to print it."""
+
+    hosts: list[str] = field(default_factory=list)
+    color: str = ""
+    stderr: bool = False
+
+
+@dataclass
+class Collected:
+    """All that a task has to show."""
+
+    task: Any
+    diffs: list[Diff] = field(default_factory=list)
+    pieces: dict[str, list[str]] = field(default_factory=dict)
+    lines: dict[tuple[str, str, str], Line] = field(default_factory=dict)
+    warnings: dict[str, list[str]] = field(default_factory=dict)
+    ignored: set[tuple[str, str]] = field(default_factory=set)  # unreachable hosts that were ignored, and why
+    with_items: set[str] = field(default_factory=set)  # hosts with a line for a failed item
+
+    def add_line(self, host: str, kind: str, to: str, text: str, color: str, stderr: bool = False) -> None:
+        line = self.lines.setdefault((kind, to, text), Line(color=color, stderr=stderr))
+        if host not in line.hosts:
+            line.hosts.append(host)
+
+    def __bool__(self) -> bool:
+        return bool(self.diffs or self.pieces or self.lines or self.warnings)
+
+
+def safely(method: Callable[..., None]) -> Callable[..., None]:
+    """Return a method that prints what Ansible's default callback prints where it fails itself, or with -v."""
+
+    @functools.wraps(method)
+    def guarded(self: CallbackModule, *arguments: Any, **options: Any) -> None:
+        default = getattr(super(CallbackModule, self), method.__name__)
+        if not self.quiet:
+            default(*arguments, **options)
+            return
+        try:
+            method(self, *arguments, **options)
+        except Exception as error:
+            self._fall_back(error)
+            default(*arguments, **options)
+
+    return guarded
+
+
+class CallbackModule(Default):
+    """Ansible's default callback, with what hosts share collected until the task has ended on all of them."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "stdout"
+    CALLBACK_NAME = "hamesh"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.collected: dict[str, Collected] = {}  # by task, in the order of their first results
+        self.ignored: set[tuple[str, str]] = set()  # as in Collected, of all earlier tasks
+        self.shown: dict[tuple[str, str], str] = {}  # hunks of all earlier tasks, by header and text without own names
+        self.unfit: list[str] = []  # hosts that the guard left out
+        self.selected: set[str] = set()  # the hosts of all plays
+        self.order: dict[str, int] = {}  # of the hosts in the inventory
+        self.reported: dict[str, list[str]] = {}
+        self.process = os.getpid()
+
+    @property
+    def quiet(self) -> bool:
+        return self._display.verbosity < 1
+
+    @property
+    def ad_hoc(self) -> bool:
+        return "module_name" in context.CLIARGS
+
+    def get_option(self, k: str, hostvars: Any = None) -> Any:
+        if self.quiet and k in ("display_ok_hosts", "display_skipped_hosts"):
+            return False  # so that the default callback prints no header before there is something below it
+        return super().get_option(k, hostvars)
+
+    # Results are collected.
+
+    def collect(self, result: Any) -> Collected:
+        return self.collected.setdefault(result.task.get_path() or result.task.get_name(), Collected(result.task))
+
+    def _add(self, result: Any, kind: str, text: str, color: str, stderr: bool = False) -> None:
+        host, _, to = self.host_label(result).partition(" -> ")
+        self.collect(result).add_line(host, kind, to, text, color, stderr)
+
+    def _take_warnings(self, result: Any) -> None:
+        host = result.host.get_name()
+        for warning in result.result.pop("warnings", None) or []:
+            hosts = self.collect(result).warnings.setdefault(printable(str(warning)), [])
+            if host not in hosts:
+                hosts.append(host)
+        self._handle_warnings(result.result)  # only deprecations are left
+
+    def _reason(self, result: Any) -> str:
+        values = result.result
+        reason = message_of(values)
+        if not reason:
+            self._clean_results(values, result.task.action)
+            reason = self._dump_results(values).strip("\n")
+        elif reason.startswith("Task failed: ") and not values.get("unreachable") and result.task.get_path():
+            reason += f"\ntask: {result.task.get_path()}"  # a mistake in the task, such as an undefined variable
+        return printable(reason)
+
+    def _item(self, result: Any) -> str:
+        """Return the label of a loop's item, or an empty text where it is only the host that the task ran on."""
+        label = printable(str(self._get_item_label(result.result)))
+        return "" if label == str(result.task.delegate_to) else f" (item={label})"
+
+    def _failed(self, result: Any, word: str, ignored: bool, item: str = "") -> None:
+        stderr = bool(self.get_option("display_failed_stderr"))
+        reason = self._reason(result)
+        host, _, to = self.host_label(result).partition(" -> ")
+        if ignored and word == "UNREACHABLE!":
+            where = to or host
+            if (where, reason) in self.ignored:  # an earlier task has said why
+                self.collect(result).add_line(where, "still unreachable and ignored", "", "", constants.COLOR_SKIP)
+                return
+            self.collect(result).ignored.add((where, reason))
+        color = constants.COLOR_UNREACHABLE if word == "UNREACHABLE!" else constants.COLOR_ERROR
+        text = f"{item}: {word} =>{block(reason)}" + ("\n...ignoring" if ignored else "")
+        self.collect(result).add_line(host, "fatal", to, text, color, stderr)
+
+    @safely
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        self._take_warnings(result)
+        host = result.host.get_name()
+        if result.task.action == "kvm_info" and "steal" in result.result and host not in self.unfit:
+            self.unfit.append(host)
+        self._report(result)
+        if result.task.loop and "results" in result.result and host in self.collect(result).with_items:
+            if ignore_errors:
+                self._add(result, "ignoring", "", constants.COLOR_SKIP)
+            return  # its items have said why
+        self._failed(result, "FAILED!", ignore_errors)
+
+    @safely
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        self._take_warnings(result)
+        if "results" in result.result and result.host.get_name() in self.collect(result).with_items:
+            return
+        self._failed(result, "UNREACHABLE!", bool(result.task.ignore_unreachable))
+
+    @safely
+    def v2_runner_item_on_failed(self, result: Any) -> None:
+        self._take_warnings(result)
+        self.collect(result).with_items.add(result.host.get_name())
+        if result.result.get("unreachable"):
+            self._failed(result, "UNREACHABLE!", bool(result.task.ignore_unreachable), self._item(result))
+        else:
+            self._failed(result, "FAILED!", bool(result.task.ignore_errors), self._item(result))
+
+    @safely
+    def v2_runner_on_ok(self, result: Any) -> None:
+        self._take_warnings(result)
+        self._report(result)
+        looped = result.task.loop and "results" in result.result
+        if self._is_shown(result) and not (self.ad_hoc and looped):
+            self._clean_results(result.result, result.task.action)
+            shown = self._message(result.result)
+            kind, color = ("changed", constants.COLOR_CHANGED) if result.is_changed() else ("ok", constants.COLOR_OK)
+            self._add(result, kind, f" =>{shown}", color)
+        elif result.is_changed() and not looped:
+            self._add(result, "changed", "", constants.COLOR_CHANGED)
+
+    @safely
+    def v2_runner_item_on_ok(self, result: Any) -> None:
+        self._take_warnings(result)
+        if self._is_shown(result):
+            self._clean_results(result.result, result.task.action)
+            self._add(result, "ok", f"{self._item(result)} =>{self._message(result.result)}", constants.COLOR_OK)
+        elif result.is_changed():
+            self._add(result, "changed", self._item(result), constants.COLOR_CHANGED)
+
+    @safely
+    def v2_runner_on_skipped(self, result: Any) -> None:
+        self._take_warnings(result)
+
+    @safely
+    def v2_runner_item_on_skipped(self, result: Any) -> None:
+        self._take_warnings(result)
+
+    @safely
+    def v2_playbook_on_include(self, included_file: Any) -> None:
+        """Print nothing: the tasks in it have their own lines."""
+
+    def _is_shown(self, result: Any) -> bool:
+        """Return whether a result is what the task is for: with debug, and with the program ansible."""
+        return self.ad_hoc or result.task.action.rpartition(".")[2] == "debug"
+
+    def _message(self, values: Mapping[str, Any]) -> str:
+        """Return the lines of a message to show, or the whole result."""
+        message = values.get("msg")
+        if not self.ad_hoc and isinstance(message, str):
+            return block(printable(message))
+        if not self.ad_hoc and isinstance(message, (list, tuple)) and all(isinstance(line, str) for line in message):
+            return block(printable("\n".join(message)))
+        return printable(self._dump_results(values).rstrip("\n"))
+
+    def v2_on_file_diff(self, result: Any) -> None:
+        for part in (result.result, *(result.result.get("results") or [])):
+            if isinstance(part, dict) and part.get("diff"):
+                part["diff"] = clean(part["diff"])  # also for -v: a diff has whole lines of files on hosts
+        self._collect_diff(result) if self.quiet else super().v2_on_file_diff(result)
+
+    def _collect_diff(self, result: Any) -> None:
+        try:
+            looped = result.task.loop and "results" in result.result
+            for part in result.result["results"] if looped else [result.result]:
+                if isinstance(part, dict) and part.get("diff") and part.get("changed"):
+                    for entry in part["diff"] if isinstance(part["diff"], list) else [part["diff"]]:
+                        self._add_entry(result, entry, part)
+        except Exception as error:
+            self._fall_back(error)
+            super().v2_on_file_diff(result)
+
+    def _fall_back(self, error: Exception) -> None:
+        """Print why the default callback prints the next lines."""
+        self._display.warning(f"The callback hamesh failed ({error!r}); this is the output of the default callback.")
+        self.flush()
+
+    def _add_entry(self, result: Any, entry: Mapping[str, Any], part: Mapping[str, Any]) -> None:
+        """Collect the diff of one file, from the result of a task or of an item."""
+        host = result.host.get_name()
+        before, after = (entry.get(side) or "" for side in SIDES)
+        plain = {"before", "after", "before_header", "after_header"} >= set(entry)
+        if plain and "before" in entry and "after" in entry and isinstance(before, str) and isinstance(after, str):
+            paths = [str(entry.get(f"{side}_header") or "") for side in SIDES]
+            if paths[1].startswith(constants.DEFAULT_LOCAL_TMP):
+                # template names its temporary file, another one for each host
+                paths[1] = paths[0] or printable(str(part.get("dest") or Path(paths[1]).name))
+            titles = [f"{side}: {path}" if path else side for side, path in zip(SIDES, paths)]
+            hunks = hunks_of(before, after)
+            if hunks or paths[0] != paths[1]:
+                self.collect(result).diffs.append(Diff(host, f"--- {titles[0]}\n+++ {titles[1]}", hunks))
+        elif text := self._get_diff([dict(entry)]).rstrip("\n"):
+            hosts = self.collect(result).pieces.setdefault(text, [])
+            if host not in hosts:
+                hosts.append(host)
+
+    def _report(self, result: Any) -> None:
+        if result.task.action in ("mesh_rollout", "mesh_compile"):
+            self._remember(result.result)
+
+    def _remember(self, values: Mapping[str, Any]) -> None:
+        for name in REPORTED:
+            found = values.get(name)
+            if isinstance(found, (list, tuple)) and found:
+                kept = self.reported.setdefault(name, [])
+                kept += [text for text in (printable(str(item)) for item in found) if text not in kept]
+
+    # What was collected is printed when the next event shows that the task has ended.
+
+    def flush(self) -> None:
+        """Print all that was collected, and what it is made of where that cannot be printed as it should be."""
+        while self.collected:
+            collected = self.collected.pop(next(iter(self.collected)))
+            if not collected:
+                continue
+            try:
+                lines = [*self._lines(collected)]
+                self._print_task_banner(collected.task)
+            except Exception as error:
+                lines = [(f"The callback hamesh failed ({error!r}): {collected!r}", {})]
+            for text, options in lines:
+                self._display.display(text, **options)
+            for warning, hosts in collected.warnings.items():
+                self._display.warning(f"{warning} ({self._names(hosts)})")
+
+    def _lines(self, collected: Collected) -> Iterator[tuple[str, dict[str, Any]]]:
+        for hosts, header, hunks in group(collected.diffs):
+            for line in header.splitlines():
+                yield self._colored(line), {}
+            shown: list[str] = []
+            for sharing, position, text in hunks or [(hosts, "", "")]:
+                if sharing != shown:
+                    shown = sharing
+                    yield f"[{self._names(sharing)}]", {}
+                for line in self._hunk(sharing, header, position, text).splitlines():
+                    yield self._colored(line), {}
+        for text, hosts in collected.pieces.items():
+            yield f"[{self._names(hosts)}]\n{text}", {}
+        self.ignored |= collected.ignored
+        for (kind, to, text), line in collected.lines.items():
+            label = self._names(line.hosts) + (f" -> {to}" if to else "")
+            yield f"{kind}: [{label}]{text}", {"color": line.color, "stderr": line.stderr}
+
+    def _hunk(self, hosts: list[str], header: str, position: str, text: str) -> str:
+        """Return a hunk, or only its position where an earlier wave has shown it. Empty for a file without hunks."""
+        if not position:
+            return ""
+        form = (header, text) if len(hosts) > 1 else (shared(header, hosts[0]), shared(text, hosts[0]))
+        if form not in self.shown:
+            self.shown[form] = text
+            return f"{position}\n{text}"
+        own = "" if self.shown[form] == text else ", with the own name and generation of the host"
+        return f"{position} as above{own}"
+
+    def _names(self, hosts: Iterable[str]) -> str:
+        """Return names in the order of the inventory."""
+        return ", ".join(sorted(hosts, key=self._position))
+
+    def _position(self, host: str) -> tuple[int, str]:
+        return self.order.get(host, -1), host
+
+    @staticmethod
+    def _colored(line: str) -> str:
+        colors = {"+": constants.COLOR_DIFF_ADD, "-": constants.COLOR_DIFF_REMOVE, "@": constants.COLOR_DIFF_LINES}
+        return stringc(line, colors[line[0]]) if line[:1] in colors else line
+
+    def _task_start(self, task: Any, prefix: str | None = None) -> None:
+        self.flush()
+        super()._task_start(task, prefix)
+
+    def v2_playbook_on_start(self, playbook: Any) -> None:
+        atexit.register(self._flush_at_exit)
+        with contextlib.suppress(ValueError):  # not in the main thread
+            previous = signal.getsignal(signal.SIGTERM)
+
+            def flush_first(number: int, frame: Any) -> None:
+                self._flush_at_exit()
+                signal.signal(number, previous or signal.SIG_DFL)
+                os.kill(os.getpid(), number)
+
+            signal.signal(signal.SIGTERM, flush_first)
+        super().v2_playbook_on_start(playbook)
+
+    def _flush_at_exit(self) -> None:
+        """Print what an interrupted run has collected; not in a worker, which has a copy of it."""
+        if os.getpid() == self.process:
+            with contextlib.suppress(Exception):
+                self.flush()
+
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        self.flush()
+        with contextlib.suppress(Exception):  # only for the summary
+            variables = play.get_variable_manager().get_vars(play=play)
+            self.order = {host: number for number, host in enumerate(variables["groups"]["all"])}
+            self.selected.update(variables["ansible_play_hosts_all"])
+        super().v2_playbook_on_play_start(play)
+
+    def v2_playbook_on_no_hosts_matched(self) -> None:
+        self.flush()
+        super().v2_playbook_on_no_hosts_matched()
+
+    def v2_playbook_on_no_hosts_remaining(self) -> None:
+        self.flush()
+        super().v2_playbook_on_no_hosts_remaining()
+
+    def v2_playbook_on_vars_prompt(self, varname: str, *arguments: Any, **options: Any) -> None:
+        self.flush()
+        super().v2_playbook_on_vars_prompt(varname, *arguments, **options)
+
+    def v2_runner_retry(self, result: Any) -> None:
+        self.flush()
+        super().v2_runner_retry(result)
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        self.flush()
+        if self.ad_hoc and self.quiet:
+            return
+        super().v2_playbook_on_stats(stats)
+        if not self.quiet:
+            return
+        try:
+            lines = self._summary(stats)
+        except Exception as error:
+            lines = [f"There is no summary, because the callback hamesh failed: {error!r}"]
+        self._display.banner("SUMMARY")
+        for line in lines:
+            self._display.display(line)
+
+    def _summary(self, stats: Any) -> list[str]:
+        """Return a line for each kind of hosts, with their number and at most twenty names: the recap has all."""
+        counts = {host: stats.summarize(host) for host in {*stats.processed, *self.selected}}
+        unreachable = [host for host, count in counts.items() if count["unreachable"]]
+        failed = [host for host, count in counts.items() if count["failures"] and host not in self.unfit]
+        changed = [host for host, count in counts.items() if count["changed"]]
+        apart = {*unreachable, *failed, *changed, *self.unfit}
+        self._remember(stats.custom.get("_run", {}))
+        would = "would change" if context.CLIARGS.get("check") else "changed"
+        groups = [
+            (would, changed),
+            ("unchanged", [host for host in counts if host not in apart]),
+            ("failed", failed),
+            ("left out because they are not fit for a rollout", self.unfit),
+            ("unreachable", unreachable),
+            ("not selected", [host for host in self.order if host not in counts]),
+            *((title, self.reported.get(name, [])) for name, title in REPORTED.items()),
+        ]
+        return [f"{title}: {len(items)} ({self._first(items)})" for title, items in groups if items]
+
+    def _first(self, items: list[str]) -> str:
+        more = f" and {len(items) - 20} more" if len(items) > 20 else ""
+        return self._names(sorted(items, key=self._position)[:20]) + more

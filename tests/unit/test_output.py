@@ -1,0 +1,224 @@
+"""The callback hamesh: texts of several hosts become one, and where it fails, nothing is lost."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import hamesh
+import pytest
+from hamesh import Diff, clean, group, hunks_of, merge, message_of, printable
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("two\nlines\tand ümlauts", "two\nlines\tand ümlauts"),
+        ("\x1b[2Jgone", "\\x1b[2Jgone"),
+        ("a\rb\x00c\x7fd\x9be", "a\\rb\\x00c\\x7fd\\x9be"),
+        ("to the \u202eleft", "to the \\u202eleft"),
+        ("half \udc1b", "half \\udc1b"),
+    ],
+)
+def test_signs_that_are_not_printed_as_they_are_become_escapes(text, expected):
+    assert printable(text) == expected
+    assert clean({"a": [text, 1], "b": {"c": text}}) == {"a": [expected, 1], "b": {"c": expected}}
+
+
+def test_a_text_of_several_hosts_is_returned_once():
+    assert merge([("a", "x", 1), ("b", "y", 2), ("c", "x", 3), ("a", "x", 4)]) == [
+        (["a", "c"], "x", [1, 3, 4]),
+        (["b"], "y", [2]),
+    ]
+
+
+def test_texts_that_differ_in_the_own_name_and_generation_are_one():
+    texts = {host: f"node {host}\ndescription hamesh {number:012x}\n" for number, host in enumerate(("web1", "web2"))}
+    assert merge((host, text, None) for host, text in texts.items()) == [
+        (["web1", "web2"], "node {host}\ndescription hamesh {generation}\n", [None, None])
+    ]
+    [(_, alone, _)] = merge([("web1", texts["web1"], None)])
+    assert alone == texts["web1"], "one host has its own name and generation"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("server web1 10.0.0.1", "server web2 10.0.0.2"),  # also another address
+        ("server web1", "server web1-old"),  # no name of its own
+        ("id 0123456789ab", "id 0123456789ac"),  # no generation
+    ],
+)
+def test_texts_that_differ_elsewhere_stay_apart(first, second):
+    assert merge([("web1", first, None), ("web2", second, None)]) == [
+        (["web1"], first, [None]),
+        (["web2"], second, [None]),
+    ]
+
+
+def test_an_equal_text_that_names_one_of_its_hosts_is_shared():
+    text = "server web1 10.0.0.1"
+    assert merge([("web1", text, None), ("web2", text, None)]) == [(["web1", "web2"], text, [None, None])]
+
+
+def test_hunks_of_a_file_are_shared_though_they_are_on_different_lines():
+    def file(host, first, own):
+        lines = [f"line {number}\n" for number in range(first)] + ["keep\n"]
+        return Diff(host, "--- f\n+++ f", hunks_of("".join([*lines, "old\n"]), "".join([*lines, f"{own}\n"])))
+
+    [(hosts, header, hunks)] = group([file("a", 3, "new"), file("b", 3, "new"), file("c", 9, "new")])
+    assert (hosts, header) == (["a", "b", "c"], "--- f\n+++ f")
+    assert [(sharing, position) for sharing, position, _ in hunks] == [
+        (["a", "b"], "@@ -2,4 +2,4 @@"),
+        (["c"], "@@ -8,4 +8,4 @@"),
+    ]
+    moved = [Diff("a", "f", [("@@ -1 +1 @@", "-x\n+y\n")]), Diff("b", "f", [("@@ -7 +7 @@", "-x\n+y\n")])]
+    assert list(group(moved)) == [(["a", "b"], "f", [(["a", "b"], hamesh.POSITION, "-x\n+y\n")])]
+
+
+def test_a_missing_line_break_at_the_end_is_part_of_the_hunk():
+    [(position, text)] = hunks_of("a", "b\n")
+    assert (position, text) == ("@@ -1 +1 @@", "-a\n\\ No newline at end of file\n+b\n")
+    assert hunks_of("same", "same") == []
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        ({"msg": "bad\n"}, "bad"),
+        ({"msg": ["one", "two"], "rc": 0}, "one\ntwo"),
+        (
+            {"msg": "non-zero return code", "cmd": ["sh", "-c", "x"], "rc": 3, "stdout": "", "stderr": "oops\n"},
+            "non-zero return code\ncmd: sh -c x\nrc: 3\nstderr: oops",
+        ),
+        (
+            {"msg": "MODULE FAILURE", "module_stderr": "Segmentation fault"},
+            "MODULE FAILURE\nmodule_stderr: Segmentation fault",
+        ),
+        ({"censored": "hidden"}, "censored: hidden"),
+        ({"changed": False}, ""),
+    ],
+)
+def test_a_failure_says_its_message_and_what_its_program_said(result, expected):
+    assert message_of(result) == expected
+
+
+class Screen:
+    """A display that keeps its lines."""
+
+    verbosity = 0
+
+    def __init__(self):
+        self.lines = []
+
+    def display(self, text, **_):
+        self.lines.append(text)
+
+    banner = warning = display
+
+
+@pytest.fixture
+def callback():
+    made = hamesh.CallbackModule()
+    made._display = Screen()
+    made._plugin_options = {
+        "result_format": "yaml",
+        "pretty_results": None,
+        "display_failed_stderr": False,
+        "show_task_path_on_failure": False,
+        "check_mode_markers": False,
+    }
+    return made
+
+
+def failed(host, **values):
+    task = SimpleNamespace(
+        action="ping",
+        loop=None,
+        delegate_to=None,
+        no_log=False,
+        check_mode=False,
+        ignore_unreachable=False,
+        _uuid="1",
+        get_path=lambda: "play.yml:1",
+        get_name=lambda: "Ping",
+    )
+    values = {"msg": "bad", **values}
+    return SimpleNamespace(host=SimpleNamespace(get_name=lambda: host), task=task, result=values, exception=None)
+
+
+def test_a_failure_of_several_hosts_is_printed_when_the_task_has_ended(callback):
+    for host in ("b", "a"):
+        callback.v2_runner_on_failed(failed(host))
+    assert callback._display.lines == []
+    callback.flush()
+    assert callback._display.lines == ["TASK [Ping]", "fatal: [a, b]: FAILED! => bad"]
+
+
+def test_where_the_callback_fails_the_default_one_prints_the_result(callback, monkeypatch):
+    callback.v2_runner_on_failed(failed("a"))
+    monkeypatch.setattr(hamesh, "message_of", lambda _: 1 / 0)
+    callback.v2_runner_on_failed(failed("b"))
+    warning, *lines = callback._display.lines
+    assert "The callback hamesh failed (ZeroDivisionError" in warning
+    assert lines[:2] == ["TASK [Ping]", "fatal: [a]: FAILED! => bad"], "what was collected before is printed"
+    assert "fatal: [b]: FAILED! =>" in lines[2]
+    assert "msg: bad" in lines[2]
+
+
+def test_what_cannot_be_printed_as_it_should_be_is_printed_as_it_is(callback, monkeypatch):
+    callback.v2_runner_on_failed(failed("a"))
+    monkeypatch.setattr(callback, "_names", lambda _: 1 / 0)
+    callback.flush()
+    [line] = callback._display.lines
+    assert "ZeroDivisionError" in line
+    assert "'a'" in line
+    assert "FAILED! => bad" in line
+
+
+def test_a_diff_that_cannot_be_read_is_printed_by_the_default_callback(callback):
+    result = failed("a", changed=True, diff={"before": "x\n", "after": "y\x1b[2J\n", "before_header": 1})
+    callback._add_entry = lambda *_: 1 / 0
+    callback.v2_on_file_diff(result)
+    assert "+y\\x1b[2J" in callback._display.lines[-1]
+
+
+def test_a_hunk_that_an_earlier_wave_has_shown_is_only_its_position(callback):
+    def change(host, new):
+        entry = {
+            "before_header": "f",
+            "after_header": "f",
+            "before": f"node {host}\n",
+            "after": f"node {host}\n{new}\n",
+        }
+        return failed(host, changed=True, diff=entry)
+
+    for host, new in (("a", "x"), ("b", "x"), ("b", "y")):
+        callback.v2_on_file_diff(change(host, new))
+        callback.flush()
+    hunks = [line for line in callback._display.lines if line[:1] in "@+- " and line[:3] not in ("---", "+++")]
+    assert hunks == [
+        *("@@ -1 +1,2 @@", " node a", "+x"),
+        "@@ -1 +1,2 @@ as above, with the own name and generation of the host",
+        *("@@ -1 +1,2 @@", " node b", "+y"),
+    ]
+    callback.v2_on_file_diff(change("b", "y"))
+    callback.flush()
+    assert callback._display.lines[-1] == "@@ -1 +1,2 @@ as above"
+
+
+def test_a_file_of_which_only_the_header_changes_has_its_header_and_hosts(callback):
+    entry = {"before_header": "f", "after_header": "f (root:root 0640)", "before": "x\n", "after": "x\n"}
+    callback.v2_on_file_diff(failed("a", changed=True, diff=entry))
+    callback.flush()
+    assert callback._display.lines == ["TASK [Ping]", "--- before: f", "+++ after: f (root:root 0640)", "[a]"]
+
+
+def test_an_ignored_host_is_explained_once(callback):
+    result = failed("a", unreachable=True)
+    result.task.ignore_unreachable = True
+    for _ in range(2):
+        callback.v2_runner_on_unreachable(result)
+        callback.flush()
+    explained, repeated = (line for line in callback._display.lines if "[a]" in line)
+    assert explained == "fatal: [a]: UNREACHABLE! => bad\n...ignoring"
+    assert repeated == "still unreachable and ignored: [a]"
