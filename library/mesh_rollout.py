@@ -139,8 +139,8 @@ unseen:
   returned: plan
 pools_in_need:
   description:
-    - The pools that have fewer than C(min_ready) of their ready servers up on a consumer, each with a warning that names
-      the consumers; or those that cannot spare the hosts of the wave, with a failure.
+    - The pools that have fewer than C(min_ready) of their ready servers up on a consumer, each with a warning that has
+      the names of these consumers; or those that cannot spare the hosts of the wave, with a failure.
   type: list
   elements: str
   returned: report, failure
