@@ -8,7 +8,7 @@ import ansible.module_utils
 ROOT = Path(__file__).resolve().parents[1]
 
 ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
-sys.path[:0] = [str(ROOT / name) for name in ("library", "action_plugins", "callback_plugins", "tests", "tools")]
+sys.path[:0] = [str(ROOT / "library"), str(ROOT / "action_plugins"), str(ROOT / "tests"), str(ROOT / "tools")]
 
 from fuzzing import FUZZ_EXAMPLES, FUZZ_SEED, FUZZED  # noqa: E402  only after its path is known
 
