@@ -193,6 +193,7 @@ def test_a_rollout_ends_with_the_pools_that_have_too_few_servers_up(tmp_path, ro
     play["tasks"][0]["mesh_rollout"]["build_dir"] = str(tmp_path / "build")
     (tmp_path / "report.yml").write_text(yaml.safe_dump([play]))
     environment = {**os.environ, "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    environment["ANSIBLE_STDOUT_CALLBACK"] = "default"
     command = ["ansible-playbook", "-i", str(tmp_path / "inventory.yml"), "report.yml"]
     run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr

@@ -42,6 +42,7 @@ def run(tmp_path):
         build = json.dumps({"mesh_build_dir": str(tmp_path / "build")})
         command = ["ansible-playbook", "-i", "hosts.yml", ROOT / f"playbooks/{name}.yml", "-e", build, *arguments]
         environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+        environment["ANSIBLE_STDOUT_CALLBACK"] = "default"  # every task is printed
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
         return done.returncode, " ".join((done.stdout + done.stderr).split())
 

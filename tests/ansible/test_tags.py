@@ -66,6 +66,7 @@ def site(tmp_path):
         settings = {"mesh_build_dir": str(tmp_path / "build"), "rollout_change": [{"role": "taker"}]}
         command = ["ansible-playbook", "-i", "inventory.yml", "site.yml", "--check", *options]
         environment = {**os.environ, "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+        environment["ANSIBLE_STDOUT_CALLBACK"] = "default"  # every task is printed
         run = subprocess.run(
             [*command, "-e", json.dumps(settings)],
             cwd=tmp_path,
