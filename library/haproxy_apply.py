@@ -21,6 +21,8 @@ description:
   - Where verification fails, the previous file is restored, the process is verified to run it, and the module fails
     with the reason.
   - Reads the state of the process even if the file is unchanged, so that a reload that an earlier run missed is done.
+  - A configuration that Hamesh did not make, and that serves something, is not replaced unless O(adopt) says so. It is
+    kept as generation V(0) then, and O(generation) V(0) restores it, with the state of its service.
   - The text's global section must have a C(stats socket) with a path, and a C(description) that ends in the text's
     generation, the first 12 digits of the SHA-256 of the text with C(@generation@) in its place. Any other text is
     refused, because it was cut or changed after it was compiled. The error has the generation of the text, for texts
@@ -38,9 +40,17 @@ options:
   replaces:
     description:
       - The generation that may be replaced, V(previous) of an earlier call in check mode. Where the host runs neither
-        this nor the wanted generation, another run has changed it meanwhile, and the module fails.
+        this nor the wanted generation, another run has changed it meanwhile, and the module fails. V(0) is a
+        configuration that Hamesh did not make.
       - An empty string is a host on which no generation ran. Without this option, any generation is replaced.
     type: str
+  adopt:
+    description:
+      - V(replace) allows to replace a configuration that Hamesh did not make. V(stop) fails, and names the listeners
+        that would end.
+    type: str
+    choices: [stop, replace]
+    default: stop
   path:
     description: The file that the unit reads.
     type: path
@@ -200,6 +210,7 @@ ARGUMENTS = {
     "content": {"type": "str"},
     "generation": {"type": "str"},
     "replaces": {"type": "str"},
+    "adopt": {"type": "str", "choices": ["stop", "replace"], "default": "stop"},
     "path": {"type": "path", "default": "/etc/haproxy/haproxy.cfg"},
     "binary": {"type": "path", "default": "/usr/sbin/haproxy"},
     "program": {"type": "str", "default": ""},
