@@ -16,9 +16,10 @@ description:
   - Changes nothing where Hamesh made the configuration, or where it is kept already.
 options:
   path:
-    description: The file that the unit reads.
+    description:
+      - The file that the unit reads. By default C(/etc/haproxy/haproxy.cfg), or C(/etc/NAME/haproxy.cfg) of another
+        O(unit).
     type: path
-    default: /etc/haproxy/haproxy.cfg
   binary:
     description: The HAProxy that runs it.
     type: path
@@ -53,9 +54,10 @@ path:
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hamesh.host.apply import ApplyError, keep_original
 from ansible.module_utils.hamesh.host.observe import Request
+from ansible.module_utils.hamesh.host.systemd import configuration_path
 
 ARGUMENTS = {
-    "path": {"type": "path", "default": "/etc/haproxy/haproxy.cfg"},
+    "path": {"type": "path"},
     "binary": {"type": "path", "default": "/usr/sbin/haproxy"},
     "unit": {"type": "str", "default": "haproxy.service"},
     "timeout": {"type": "int", "default": 30},
@@ -64,6 +66,7 @@ ARGUMENTS = {
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module.params["path"] = module.params["path"] or configuration_path(module.params["unit"])
     request = Request(
         content=None,
         generation=None,

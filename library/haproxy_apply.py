@@ -52,9 +52,10 @@ options:
     choices: [stop, replace]
     default: stop
   path:
-    description: The file that the unit reads.
+    description:
+      - The file that the unit reads. By default C(/etc/haproxy/haproxy.cfg), or C(/etc/NAME/haproxy.cfg) of another
+        O(unit).
     type: path
-    default: /etc/haproxy/haproxy.cfg
   binary:
     description: The HAProxy that runs it.
     type: path
@@ -205,13 +206,14 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hamesh.haproxy.releases import DIALECTS
 from ansible.module_utils.hamesh.host.apply import ApplyError, apply_configuration
 from ansible.module_utils.hamesh.host.observe import Request
+from ansible.module_utils.hamesh.host.systemd import configuration_path
 
 ARGUMENTS = {
     "content": {"type": "str"},
     "generation": {"type": "str"},
     "replaces": {"type": "str"},
     "adopt": {"type": "str", "choices": ["stop", "replace"], "default": "stop"},
-    "path": {"type": "path", "default": "/etc/haproxy/haproxy.cfg"},
+    "path": {"type": "path"},
     "binary": {"type": "path", "default": "/usr/sbin/haproxy"},
     "program": {"type": "str", "default": ""},
     "unit": {"type": "str", "default": "haproxy.service"},
@@ -228,6 +230,7 @@ def main() -> None:
         supports_check_mode=True,
         required_one_of=[("content", "generation")],
     )
+    module.params["path"] = module.params["path"] or configuration_path(module.params["unit"])
     try:
         outcome, message = apply_configuration(Request(**module.params, check_mode=module.check_mode)), ""
     except ApplyError as error:

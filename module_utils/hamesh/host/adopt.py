@@ -106,7 +106,7 @@ def describe(original: Original, wanted: Configuration, unit: str) -> str:
     shares with the wanted configuration, and how to go on."""
     configuration = original.configuration
     files = ", ".join(map(printable, original.paths))
-    message = f"{unit} has a configuration that Hamesh did not make, {files}"
+    message = f"Hamesh did not make the configuration of {unit}, {files}"
     ending = _ending(configuration, wanted)
     if ending:
         message += f"; a rollout would end its listeners {_name_some(ending)}"
@@ -266,6 +266,14 @@ def must_keep(record: Record | None, original: Original) -> bool:
 
 
 # Restore
+
+
+def is_restored(path: Path) -> bool:
+    """Tell whether a host runs its original again. False where the record cannot be read."""
+    with contextlib.suppress(OSError):
+        record = Store(Generations(path)).load()
+        return record is not None and record.restored
+    return False
 
 
 def drop_in_of(unit: str) -> Path:

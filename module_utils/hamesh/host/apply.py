@@ -204,6 +204,7 @@ class Change:
             return
         if self.planned.restore:
             failure = self._restore_original()
+            self.outcome.method = self.planned.method
             if failure:
                 raise self._roll_back(failure)
             self.target.journal.clear()
@@ -399,7 +400,8 @@ class Change:
         generation = adopt.GENERATION if self.planned.restore else self.wanted.generation
         failed = f"generation {generation} did not come up"
         failed += f" with HAProxy {installation.version}: {reason}" if changed else f": {reason}"
-        if observed.original and not self.planned.restore:
+        first = observed.record is not None and not observed.kept  # an earlier run kept it, and was killed
+        if (observed.original or first) and not self.planned.restore:
             return self._roll_back_to_original(failed)
         try:
             installation.revert()
@@ -429,7 +431,10 @@ class Change:
         message = f"{failed}. The previous generation {old.generation or '(unnamed)'} was restored and is serving"
         message += f" with HAProxy {observed.info.get('Version', '')}" if changed else ""
         message += f", but {failure}" if failure else ""
-        return _error(self.outcome, f"{message}. Fix the new generation and roll it out again")
+        advice = (
+            "Fix that, and roll back again" if self.planned.restore else "Fix the new generation and roll it out again"
+        )
+        return _error(self.outcome, f"{message}. {advice}")
 
     def _restore_file(self) -> Configuration | None:
         """Restore the file that the process ran; else the newest that passes the check; else the newest. Returns it,

@@ -12,6 +12,7 @@ import pytest
 from ansible.module_utils.hamesh.haproxy.configuration import Configuration
 from ansible.module_utils.hamesh.haproxy.syntax import name_text
 from ansible.module_utils.hamesh.host import adopt
+from ansible.module_utils.hamesh.host import apply as transaction
 from ansible.module_utils.hamesh.host.adopt import Original, Record, Store, files_of, find_original, is_packaged
 from ansible.module_utils.hamesh.host.check import Verdict
 from ansible.module_utils.hamesh.host.files import write_atomically
@@ -131,7 +132,7 @@ def test_the_file_of_the_distribution_is_known_by_what_dpkg_says(monkeypatch, ou
 def test_the_message_has_the_listeners_that_end_and_the_ports_of_both():
     message = adopt.describe(ORIGINAL, MESH, "haproxy.service")
     assert message == (
-        "haproxy.service has a configuration that Hamesh did not make, /etc/haproxy/haproxy.cfg; a rollout would end "
+        "Hamesh did not make the configuration of haproxy.service, /etc/haproxy/haproxy.cfg; a rollout would end "
         "its listeners www (bind :80,:443 ssl crt /etc/own.pem), api (bind /run/api.sock); both listen on "
         "127.0.0.1:8081 (api, and service user_profile). Set for this host sidecar_adopt: replace, which keeps it as "
         "generation 0 for roll-back.yml; or sidecar_unit: haproxy-mesh.service, which runs a second HAProxy beside it"
@@ -208,6 +209,11 @@ BACK = request(None, generation="0")
         pytest.param(found(True, wanted=OWN, restores=True, record=RESTORED), BACK, "", id="restored"),
         pytest.param(found(False, wanted=OWN, restores=True, record=RESTORED), BACK, "", id="restored, and stopped"),
         pytest.param(
+            found(True, wanted=OWN, restores=True, record=RESTORED),
+            *(BACK._replace(replaces=OLDER.generation), ""),
+            id="restored by another run",
+        ),
+        pytest.param(
             host(wanted=OWN, restores=True, record=RECORD, program="package", program_differs=True),
             BACK._replace(replaces=OLDER.generation),
             "program, restore, restart",
@@ -235,7 +241,7 @@ def test_the_steps_follow_from_the_host_and_the_request(seen, asked, steps):
         (
             found(True),
             request(MESH),
-            "haproxy.service has a configuration that Hamesh did not make, .*end its listeners",
+            "Hamesh did not make the configuration of haproxy.service, .*end its listeners",
         ),
         (found(True), request(MESH, check_mode=True), "did not make"),
         (found(True), request(MESH, adopt="stop"), "did not make"),
@@ -420,6 +426,7 @@ def test_an_original_is_restored_with_its_service_and_the_sidecar_can_come_back(
     assert (systemd / "haproxy.service").read_text() == "own\n"
     assert (installation.activated, unit.verbs) == (["package"], ["disable", "reset-failed", "restart"])
     assert (drop_in.exists(), adopt.is_switched_off(unit.name), store.load().restored) == (False, True, True)
+    assert adopt.is_restored(store.path) is True
     adopt.take_back(store, store.load(), unit)
     assert (drop_in.exists(), adopt.is_switched_off(unit.name)) == (True, False)
     assert store.path.stat().st_mode & 0o777 == 0o640
@@ -442,6 +449,7 @@ def test_an_original_that_did_not_run_is_stopped_again(store, systemd):
 def test_an_original_that_does_not_serve_is_not_restored(store, systemd, unit, failure):
     assert adopt.restore(store, kept(store), unit, Installation())[0] == failure
     assert store.load().restored is False
+    assert adopt.is_restored(store.path) is False
 
 
 def test_a_run_that_is_killed_while_it_restores_is_continued(store, systemd, monkeypatch):
@@ -452,3 +460,25 @@ def test_a_run_that_is_killed_while_it_restores_is_continued(store, systemd, mon
         adopt.restore(store, record, unit, Installation())
     assert adopt.restore(store, store.load(), Unit(), Installation()) == []
     assert store.load().sidecar_access[0][0] == 0o640
+
+
+@pytest.mark.parametrize(
+    ("seen", "restored"),
+    [
+        pytest.param(found(True), True, id="the first generation failed"),
+        pytest.param(host(file=MESH, kept=(), record=RECORD), True, id="it failed after a run that was killed"),
+        pytest.param(host(record=RECORD), False, id="a later one failed"),
+        pytest.param(host(record=None, kept=()), False, id="on a host without an original"),
+    ],
+)
+def test_a_first_generation_that_fails_restores_the_original(store, systemd, monkeypatch, seen, restored):
+    asked = REPLACE._replace(path=str(store.path))
+    target = transaction.Target(asked)
+    target.unit = Unit()
+    change = transaction.Change(asked, target, seen, plan(seen, asked), transaction.Outcome())
+    calls = []
+    monkeypatch.setattr(change, "_restore_original", lambda: calls.append("original") or "")
+    monkeypatch.setattr(change, "_restore_file", lambda: calls.append("file"))
+    message = str(change._roll_back("no answer"))
+    assert calls == ["original" if restored else "file"]
+    assert ("(generation 0) was restored and is as before" in message) is restored
