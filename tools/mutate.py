@@ -732,6 +732,34 @@ MUTATIONS = [
         "that: true",
         "tests/ansible/test_retire.py -k former_consumers",
     ),
+    Mutation(
+        "a configuration that Hamesh did not make is replaced without a word",
+        f"{HAMESH}/host/plan.py",
+        "if original and request.content is not None and (request.adopt != adopt.REPLACE or original.obstacle):",
+        "if original and request.content is not None and original.obstacle:",
+        "tests/unit/host/test_adopt.py",
+    ),
+    Mutation(
+        "generation 0 is kept without a check of its SHA-256",
+        f"{HAMESH}/host/adopt.py",
+        'valid = fields["sha256"] == _sha256(text) and len(access) == 2',
+        "valid = len(access) == 2",
+        "tests/unit/host/test_adopt.py",
+    ),
+    Mutation(
+        "the files of the process are not compared",
+        f"{HAMESH}/host/adopt.py",
+        "others = [name for name in process_files if os.path.realpath(name) != str(path)]",
+        "others: list[str] = []",
+        "tests/unit/host/test_adopt.py",
+    ),
+    Mutation(
+        "the kernel is tuned before every host has accepted its configuration",
+        "site.yml",
+        "ansible.builtin.import_playbook: playbooks/check-sidecars.yml",
+        "ansible.builtin.import_playbook: playbooks/compile-mesh.yml",
+        "tests/ansible/test_adopt.py -k checked_once",
+    ),
 ]
 
 
