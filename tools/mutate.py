@@ -698,6 +698,20 @@ MUTATIONS = [
         "tests/unit/host/test_retire.py",
     ),
     Mutation(
+        "a HAProxy that was started with other files is retired",
+        f"{HAMESH}/host/retire.py",
+        "unknown = description is None and not elsewhere",
+        "unknown = description is None",
+        "tests/unit/host/test_retire.py",
+    ),
+    Mutation(
+        "a HAProxy of the host's own is taken for a restoration that was killed",
+        f"{HAMESH}/host/retire.py",
+        "if record and reason and (observed.active or (file is not None and file.text != record.text)):",
+        "if record and reason and file is not None and file.text != record.text:",
+        "tests/unit/host/test_retire.py",
+    ),
+    Mutation(
         "the file of a retired sidecar is removed before it is kept",
         f"{HAMESH}/host/retire.py",
         'keep="" if file is None or same else',

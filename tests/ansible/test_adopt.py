@@ -37,13 +37,15 @@ arguments = json.load(open(sys.argv[1]))
 with open({record!r}, "a") as file:
     file.write(json.dumps([{name!r}, arguments]) + chr(10))
 result = {{"changed": False, "outdated": True, "version": "2.6.12", "previous": {previous!r}, "stdout": ""}}
+if {name!r} == "haproxy_retire":
+    result = {{"changed": False, "outdated": False, "other_unit": {other_unit!r}}}
 if {name!r} == "haproxy_apply" and {refuses!r}:
     result = {{"failed": True, "msg": "a configuration that Hamesh did not make"}}
 print(json.dumps(result))
 """
 NAMES = (
-    *("haproxy_apply", "haproxy_adopt", "haproxy_info", "haproxy_reload", "haproxy_server", "host_files"),
-    "sysctl_profile",
+    *("haproxy_apply", "haproxy_adopt", "haproxy_info", "haproxy_reload", "haproxy_retire", "haproxy_server"),
+    *("host_files", "sysctl_profile"),
 )
 # Without the package, which apt would install here.
 APPLY = {"rollout_change": [{"role": "sidecar", "tasks": "adopt"}, {"role": "sidecar"}], "sidecar_program": "package"}
@@ -53,7 +55,7 @@ APPLY = {"rollout_change": [{"role": "sidecar", "tasks": "adopt"}, {"role": "sid
 def site(tmp_path):
     """Return a function that runs a playbook and returns its exit code, the calls of modules, and the output."""
 
-    def run(playbook, previous="", refuses=False, **variables):
+    def run(playbook, previous="", refuses=False, options=(), other_unit="", **variables):
         record = tmp_path / "record"
         record.write_text("")
         (tmp_path / "inventory.yml").write_text(yaml.safe_dump(INVENTORY))
@@ -62,10 +64,11 @@ def site(tmp_path):
         copy.write_text((ROOT / playbook).read_text().replace("_playbook: ", f"_playbook: {(ROOT / playbook).parent}/"))
         (tmp_path / "library").mkdir(exist_ok=True)
         for name in NAMES:
-            text = MODULE.format(record=str(record), name=name, previous=previous, refuses=refuses)
+            values = {"previous": previous, "refuses": refuses, "other_unit": other_unit}
+            text = MODULE.format(record=str(record), name=name, **values)
             (tmp_path / f"library/{name}.py").write_text(text)
         settings = json.dumps({"mesh_build_dir": str(tmp_path / "build"), **variables})
-        command = ["ansible-playbook", "-i", str(tmp_path / "inventory.yml"), str(copy), "-e", settings]
+        command = ["ansible-playbook", "-i", str(tmp_path / "inventory.yml"), str(copy), "-e", settings, *options]
         environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
         environment["ANSIBLE_LIBRARY"] = f"{tmp_path}/library:{ROOT}/library"
         ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -80,6 +83,7 @@ def test_a_host_that_refuses_stops_the_run_before_anything_is_touched(site):
     assert code != 0, output
     assert "a configuration that Hamesh did not make" in output
     assert [(name, values["_ansible_check_mode"]) for name, values in calls if name != "haproxy_info"] == [
+        ("haproxy_retire", True),
         *[("host_files", True)] * 4,  # the repository and the unit
         *[("haproxy_apply", True)] * 2,
     ]
@@ -89,7 +93,7 @@ def test_every_host_is_checked_once_and_before_its_kernel_is_tuned(site):
     code, calls, output = site("site.yml", rollout_change=[])
     assert code == 0, output
     names = [name for name, _ in calls]
-    assert names.count("haproxy_apply") == 2
+    assert (names.count("haproxy_apply"), names.count("haproxy_retire")) == (2, 1)
     assert names.index("sysctl_profile") > max(at for at, name in enumerate(names) if name == "haproxy_apply")
 
 
@@ -145,3 +149,27 @@ def test_what_a_host_had_is_kept_before_anything_of_it_is_changed(site):
     plays = yaml.safe_load((ROOT / "playbooks/deploy-sidecars.yml").read_text())
     [steps] = [play["vars"]["deploy_steps"] for play in plays if "rollout_change" in play.get("vars", {})]
     assert steps == [{"role": "sidecar", "tasks": "adopt"}, {"role": "haproxy"}, {"role": "sidecar"}]
+
+
+@pytest.mark.parametrize("other_unit", ["", "/etc/systemd/system/haproxy-mesh.service"])
+def test_a_second_haproxy_is_uninstalled_with_its_own_unit_and_no_other(site, other_unit):
+    code, calls, output = site(
+        "playbooks/uninstall.yml", options=["--check"], other_unit=other_unit, uninstall_hosts="web2"
+    )
+    assert code == 0, output
+    assert [call["unit"] for name, call in calls if name == "haproxy_retire"] == ["haproxy-mesh.service"]
+    [files] = [call["files"] for name, call in calls if name == "host_files" and call["name"] == "sidecar"]
+    assert [file["path"] for file in files] == [
+        "/etc/haproxy-mesh",
+        "/etc/systemd/system/haproxy-mesh.service.d/60-hamesh.conf",
+        "/etc/systemd/system/haproxy-mesh.service.d/60-hamesh.conf.off",
+        *([] if other_unit else ["/etc/systemd/system/haproxy-mesh.service"]),
+    ]
+    assert "/etc/haproxy-mesh/haproxy.cfg.generations" in output
+    assert "/etc/haproxy/" not in output
+
+
+def test_a_host_that_consumes_nothing_is_asked_for_the_sidecar_of_its_unit(site):
+    _, calls, output = site("playbooks/check-sidecars.yml", mesh_services={})
+    units = sorted(call["unit"] for name, call in calls if name == "haproxy_retire")
+    assert units == ["haproxy-mesh.service", "haproxy.service", "haproxy.service"], output

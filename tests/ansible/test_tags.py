@@ -34,7 +34,7 @@ MODULE = """#!/usr/bin/python
 import json
 print(json.dumps({"changed": False, "outdated": True, "version": "2.6.12-1", "info": {"Version": "2.6.12-1"}}))
 """
-MODULES = ("haproxy_apply", "haproxy_info", "host_files", "kvm_info", "sysctl_profile")
+MODULES = ("haproxy_apply", "haproxy_info", "haproxy_retire", "host_files", "kvm_info", "sysctl_profile")
 # By part: a task of it that runs. The last one is in a role that a wave includes.
 TASKS = {
     "mesh": "mesh : Compile the mesh",
