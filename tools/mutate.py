@@ -734,9 +734,9 @@ MUTATIONS = [
     ),
     Mutation(
         "sidecars are retired although a check before has failed",
-        "playbooks/deploy-sidecars.yml",
-        "if hostvars['localhost']['deploy_checked'] | default(",
-        "if true | default(",
+        "playbooks/check-sidecars.yml",
+        "if not hostvars['localhost']['deploy_checked'] | default(",
+        "if not true | default(",
         "tests/ansible/test_retire.py -k no_sidecar_is_retired",
     ),
     Mutation(
