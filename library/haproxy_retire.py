@@ -88,6 +88,10 @@ listeners:
   type: list
   elements: dict
   returned: success
+other:
+  description: Whether the unit runs a HAProxy that is not Hamesh's, that was left alone or is generation 0.
+  type: bool
+  returned: success
 other_unit:
   description: The file of O(unit), where it is a second HAProxy's and not written by Hamesh; empty otherwise.
   type: str

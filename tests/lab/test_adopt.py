@@ -209,3 +209,31 @@ def test_a_second_haproxy_beside_it_serves_and_both_lose_no_request(own, index):
     assert (shell(HOST, STATE), shell(HOST, pid)) == (own, before)
     owner = shell(HOST, "stat -c %U /proc/$(systemctl show haproxy-mesh -p MainPID --value)").strip()
     assert owner == "haproxy"
+
+
+def test_uninstall_gives_generation_0_back_as_it_was(own):
+    settings = inventory(sidecar_adopt="replace")
+    run = playbook("site.yml", "--limit", HOST, inventory=settings)
+    assert run.code == 0, run.output
+    uninstall = ("playbooks/uninstall.yml", "--limit", HOST, "-e", "uninstall_confirm=true")
+    run = playbook(*uninstall, "-e", "uninstall_packages=true", inventory=settings)
+    assert run.code == 0, run.output
+    assert failed(OWN) == {}
+    assert shell(HOST, STATE) == own
+    assert shell(HOST, f"test -e {KEPT} && echo kept || true") == ""
+    again = playbook(*uninstall, inventory=settings)
+    assert (again.code, again.changed) == (0, set()), again.output
+    assert (failed(OWN), shell(HOST, STATE)) == ({}, own)
+
+
+def test_uninstall_removes_a_second_haproxy_and_leaves_the_other(own):
+    settings = inventory(sidecar_unit="haproxy-mesh.service")
+    run = playbook("site.yml", "--limit", HOST, inventory=settings)
+    assert run.code == 0, run.output
+    with none_fails(OWN):
+        run = playbook("playbooks/uninstall.yml", "--limit", HOST, "-e", "uninstall_confirm=true", inventory=settings)
+    assert run.code == 0, run.output
+    assert shell(HOST, STATE) == own
+    left = "ls -d /etc/systemd/system/haproxy-mesh.service* /etc/haproxy-mesh/* 2>/dev/null || true"
+    assert shell(HOST, left) == ""
+    assert shell(HOST, "systemctl show haproxy-mesh -p LoadState --value").strip() == "not-found"

@@ -130,6 +130,7 @@ class Outcome:
     generation: str = ""
     steps: list[str] = dataclasses.field(default_factory=list)
     listeners: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    other: bool = False
     other_unit: str = ""
     warnings: list[str] = dataclasses.field(default_factory=list)
     diff: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -356,6 +357,7 @@ def _outcome(observed: Observed, planned: Plan, request: Request) -> Outcome:
         observed.generation if planned.sidecar else "",
         steps,
         [listener._asdict() for listener in observed.listeners] if planned.sidecar else [],
+        planned.original is not None or (bool(planned.reason) and observed.active),
         observed.unit_file,
         list(planned.warnings),
         {

@@ -261,6 +261,7 @@ def test_check_mode_says_it_and_changes_nothing(sidecar):
         "remove the file",
     ]
     assert (outcome.diff["before"], outcome.diff["after"]) == (OWN.text, "")
+    assert outcome.other is False
     assert outcome.listeners == [{"service": "app", "address": "127.0.0.1:8081", "connections": 0}]
     done = sidecar.retire()
     assert (done.steps, done.generation) == (outcome.steps, OWN.generation)
@@ -289,6 +290,7 @@ def test_a_host_with_generation_0_is_made_to_run_it(sidecar, monkeypatch, failur
             sidecar.retire(restore=True)
     else:
         assert sidecar.retire(restore=True).steps == shown.steps
+    assert shown.other is True
     assert calls == [(False, True, ORIGINAL, "package")]
     assert sidecar.path.read_text() == BARE.text
 
@@ -322,3 +324,12 @@ def test_the_established_connections_of_a_listener_are_counted():
         with socket.create_connection(("127.0.0.1", port)), socket.create_connection(("127.0.0.1", port)):
             assert sockets.connections({port}) == {("127.0.0.1", port): 2}
             assert sockets.connections({port + 1}) == {}
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_another_haproxy_is_reported_where_it_runs(sidecar, monkeypatch, active):
+    sidecar.path.write_text(OTHER.text)
+    sidecar.active = active
+    monkeypatch.setattr(under_test, "show_info", lambda *_: {"description": OTHER.description})
+    outcome = sidecar.retire()
+    assert (outcome.sidecar, outcome.changed, outcome.other) == (False, False, active)
