@@ -154,8 +154,8 @@ echo "{host} $(echo "$name" | grep -oE "[a-z_]+$")" >>{calls}
 if [ "$(grep -c "^{host} haproxy_retire" {calls})" = {fails} ]; then
     echo '{"failed": true, "msg": "it broke"}'
 else
-    echo '{"changed": true, "outdated": true, "sidecar": true, "other": OTHER, "generation": "1a2b", "matched": 0,
-        "files": [], "other_unit": "", "stdout": "hi ", "stat": {"exists": true}, "servers": {"before": [], "after": []}}'
+    echo '{"changed": true, "outdated": true, "sidecar": true, "other": OTHER, "generation": "1a2b", "other_unit": "",
+        "matched": 0, "files": [], "stdout": "hi ", "stat": {"exists": true}, "servers": {"before": [], "after": []}}'
 fi
 """
 

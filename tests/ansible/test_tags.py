@@ -132,7 +132,8 @@ def test_a_run_that_skips_the_check_of_the_tags_fails_without_the_mesh(site, opt
 
 
 def test_the_tags_that_are_known_are_those_of_the_parts():
-    first, *imports = yaml.safe_load((ROOT / "site.yml").read_text())
+    first, *plays = yaml.safe_load((ROOT / "site.yml").read_text())
+    imports = [play for play in plays if play["name"] != "Stop if the mesh was not compiled"]
     # The deployment begins with it, so it is of the same part; the parts between change hosts.
     [check] = [part for part in imports if part["ansible.builtin.import_playbook"].endswith("/check-sidecars.yml")]
     assert check["tags"] == "sidecars"
