@@ -136,7 +136,9 @@ class ActionModule(ActionBase):
 
     def end(self) -> dict[str, Any]:
         before = gate.from_plain(self.arguments["before"])
-        problems = gate.problems(self.fleet, self.hosts, before, self.answers, self.arguments["allow_shrink"])
+        restored = gate.restored_hosts(self.arguments["answers"])
+        allowed = self.arguments["allow_shrink"]
+        problems = gate.problems(self.fleet, self.hosts, before, self.answers, allowed, restored)
         if problems:
             raise RolloutError(["Servers that were up before this wave are not up after it.", *problems])
         return {}

@@ -21,6 +21,8 @@ description:
   - Where verification fails, the previous file is restored, the process is verified to run it, and the module fails
     with the reason.
   - Reads the state of the process even if the file is unchanged, so that a reload that an earlier run missed is done.
+  - A configuration that Hamesh did not make, and that serves something, is not replaced unless O(adopt) says so. It is
+    kept as generation V(0) then, and O(generation) V(0) restores it, with the state of its service.
   - The text's global section must have a C(stats socket) with a path, and a C(description) that ends in the text's
     generation, the first 12 digits of the SHA-256 of the text with C(@generation@) in its place. Any other text is
     refused, because it was cut or changed after it was compiled. The error has the generation of the text, for texts
@@ -38,13 +40,22 @@ options:
   replaces:
     description:
       - The generation that may be replaced, V(previous) of an earlier call in check mode. Where the host runs neither
-        this nor the wanted generation, another run has changed it meanwhile, and the module fails.
+        this nor the wanted generation, another run has changed it meanwhile, and the module fails. V(0) is a
+        configuration that Hamesh did not make.
       - An empty string is a host on which no generation ran. Without this option, any generation is replaced.
     type: str
+  adopt:
+    description:
+      - V(replace) allows to replace a configuration that Hamesh did not make. V(stop) fails, and names the listeners
+        that would end.
+    type: str
+    choices: [stop, replace]
+    default: stop
   path:
-    description: The file that the unit reads.
+    description:
+      - The file that the unit reads. By default C(/etc/haproxy/haproxy.cfg), or C(/etc/NAME/haproxy.cfg) of another
+        O(unit).
     type: path
-    default: /etc/haproxy/haproxy.cfg
   binary:
     description: The HAProxy that runs it.
     type: path
@@ -205,12 +216,14 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hamesh.haproxy.releases import DIALECTS
 from ansible.module_utils.hamesh.host.apply import ApplyError, apply_configuration
 from ansible.module_utils.hamesh.host.observe import Request
+from ansible.module_utils.hamesh.host.systemd import configuration_path
 
 ARGUMENTS = {
     "content": {"type": "str"},
     "generation": {"type": "str"},
     "replaces": {"type": "str"},
-    "path": {"type": "path", "default": "/etc/haproxy/haproxy.cfg"},
+    "adopt": {"type": "str", "choices": ["stop", "replace"], "default": "stop"},
+    "path": {"type": "path"},
     "binary": {"type": "path", "default": "/usr/sbin/haproxy"},
     "program": {"type": "str", "default": ""},
     "unit": {"type": "str", "default": "haproxy.service"},
@@ -228,6 +241,7 @@ def main() -> None:
         supports_check_mode=True,
         required_one_of=[("content", "generation")],
     )
+    module.params["path"] = module.params["path"] or configuration_path(module.params["unit"])
     try:
         outcome, message = apply_configuration(Request(**module.params, check_mode=module.check_mode)), ""
     except ApplyError as error:

@@ -12,12 +12,12 @@ short_description: Read what the running HAProxy runs, and the state of its pool
 description:
   - Reads the state of the process from its stats socket, not from a file. Works with HAProxy 1.4 and later.
   - A host that has no sidecar on purpose, because O(unit) is not installed or is disabled, is no error; it returns
-    RV(sidecar) V(false). Where O(unit) is enabled and nothing answers, the module fails.
+    RV(sidecar) V(false). The same for a host that was rolled back to the configuration that it had before Hamesh, with
+    RV(restored) V(true). Where O(unit) is enabled and nothing answers, the module fails.
 options:
   socket:
-    description: The stats socket.
+    description: The stats socket. By default C(/run/haproxy/admin.sock), or C(/run/NAME/admin.sock) of another O(unit).
     type: path
-    default: /run/haproxy/admin.sock
   unit:
     description: The systemd unit that runs HAProxy.
     type: str
@@ -64,7 +64,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 sidecar:
-  description: Whether a sidecar answered. If not, C(msg) has the reason, and there are no other values but RV(hamesh).
+  description: Whether a sidecar answered. If not, C(msg) has the reason, and there are no other values but RV(hamesh)
+    and RV(restored).
+  type: bool
+  returned: success
+restored:
+  description: Whether the host runs the configuration that it had before Hamesh, generation 0.
   type: bool
   returned: success
 hamesh:
@@ -97,16 +102,18 @@ servers:
 """
 
 import time
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hamesh import VERSION
 from ansible.module_utils.hamesh.haproxy import status
+from ansible.module_utils.hamesh.host.adopt import GENERATION, is_restored
 from ansible.module_utils.hamesh.host.stats_socket import NotRunning, StatsSocketError, left, show_info, show_stat
-from ansible.module_utils.hamesh.host.systemd import Unit
+from ansible.module_utils.hamesh.host.systemd import Unit, configuration_path, stats_socket_path
 
 ARGUMENTS = {
-    "socket": {"type": "path", "default": "/run/haproxy/admin.sock"},
+    "socket": {"type": "path"},
     "unit": {"type": "str", "default": "haproxy.service"},
     "timeout": {"type": "int", "default": 5},
     "up": {"type": "list", "elements": "str", "default": []},
@@ -118,14 +125,22 @@ POLL = 0.5  # seconds between two readings of the servers
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     unit = Unit(module.params.pop("unit"), module.params["timeout"])
+    module.params["socket"] = module.params["socket"] or stats_socket_path(unit.name)
+    if is_restored(Path(configuration_path(unit.name))):
+        reason = f"it was rolled back to its configuration from before Hamesh, generation {GENERATION}"
+        module.exit_json(
+            changed=False, sidecar=False, restored=True, hamesh=VERSION, msg=f"no sidecar on this host: {reason}"
+        )
     try:
         facts = read_process(**module.params)
     except StatsSocketError as error:
         absence = unit.absence() if isinstance(error, NotRunning) else ""
         if not absence:
             module.fail_json(msg=str(error))
-        module.exit_json(changed=False, sidecar=False, hamesh=VERSION, msg=f"no sidecar on this host: {absence}")
-    module.exit_json(changed=False, sidecar=True, hamesh=VERSION, **facts)
+        module.exit_json(
+            changed=False, sidecar=False, restored=False, hamesh=VERSION, msg=f"no sidecar on this host: {absence}"
+        )
+    module.exit_json(changed=False, sidecar=True, restored=False, hamesh=VERSION, **facts)
 
 
 def read_process(socket: str, timeout: float, up: list[str], wait: float) -> dict[str, Any]:

@@ -22,9 +22,10 @@ options:
     type: bool
     default: false
   path:
-    description: The file that the unit reads.
+    description:
+      - The file that the unit reads. By default C(/etc/haproxy/haproxy.cfg), or C(/etc/NAME/haproxy.cfg) of another
+        O(unit).
     type: path
-    default: /etc/haproxy/haproxy.cfg
   binary:
     description: The HAProxy that runs it.
     type: path
@@ -154,10 +155,11 @@ errors:
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hamesh.host.apply import ApplyError, apply_configuration
 from ansible.module_utils.hamesh.host.observe import Request
+from ansible.module_utils.hamesh.host.systemd import configuration_path
 
 ARGUMENTS = {
     "restart": {"type": "bool", "default": False},
-    "path": {"type": "path", "default": "/etc/haproxy/haproxy.cfg"},
+    "path": {"type": "path"},
     "binary": {"type": "path", "default": "/usr/sbin/haproxy"},
     "unit": {"type": "str", "default": "haproxy.service"},
     "allow_shrink": {"type": "list", "elements": "str", "default": []},
@@ -169,6 +171,7 @@ ARGUMENTS = {
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module.params["path"] = module.params["path"] or configuration_path(module.params["unit"])
     verb = "restart" if module.params.pop("restart") else "reload"
     request = Request(
         content=None, generation=None, dialect=None, act=verb, check_mode=module.check_mode, **module.params

@@ -13,14 +13,15 @@ description:
   - Disables and stops O(unit), and removes O(path) after a copy of it is kept among the generations of the host.
     M(haproxy_apply) with C(generation=previous) brings the sidecar back.
   - Only a sidecar of Hamesh's is retired, that is, the description in O(path), or without O(path) that of the process,
-    names a generation of Hamesh's. Another HAProxy is left alone.
+    names a generation of Hamesh's. Another HAProxy is left alone, and so is one that was started with other files.
   - Names each listener that has established connections in a warning, also in check mode.
   - A run that is killed at any point is completed by the next one.
 options:
   path:
-    description: The file that the unit reads.
+    description:
+      - The file that the unit reads. By default C(/etc/haproxy/haproxy.cfg), or C(/etc/NAME/haproxy.cfg) of another
+        O(unit).
     type: path
-    default: /etc/haproxy/haproxy.cfg
   binary:
     description: The HAProxy that runs it.
     type: path
@@ -33,6 +34,8 @@ options:
     description:
       - Whether to also give back what the host had before its first rollout, that is, the file that was replaced there,
         and the package's program in the place of a build. The unit stays stopped and disabled.
+      - On a host with generation 0 (M(haproxy_adopt)), that is given back with the state of its service, so that the
+        unit runs and starts at boot as before.
     type: bool
     default: false
   timeout:
@@ -85,13 +88,22 @@ listeners:
   type: list
   elements: dict
   returned: success
+other:
+  description: Whether the unit runs a HAProxy that is not Hamesh's, that was left alone or is generation 0.
+  type: bool
+  returned: success
+other_unit:
+  description: The file of O(unit), where it is a second HAProxy's and not written by Hamesh; empty otherwise.
+  type: str
+  returned: success
 """
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hamesh.host.retire import Request, RetireError, retire
+from ansible.module_utils.hamesh.host.systemd import configuration_path
 
 ARGUMENTS = {
-    "path": {"type": "path", "default": "/etc/haproxy/haproxy.cfg"},
+    "path": {"type": "path"},
     "binary": {"type": "path", "default": "/usr/sbin/haproxy"},
     "unit": {"type": "str", "default": "haproxy.service"},
     "restore": {"type": "bool", "default": False},
@@ -101,6 +113,7 @@ ARGUMENTS = {
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module.params["path"] = module.params["path"] or configuration_path(module.params["unit"])
     try:
         outcome = retire(Request(**module.params, check_mode=module.check_mode))
     except RetireError as error:

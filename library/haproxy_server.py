@@ -61,8 +61,12 @@ options:
     description:
       - The file that HAProxy runs. It has the path of the stats socket, and each pool's C(min_ready)
         (C(description min_ready 0.75); default 0.5).
+      - By default C(/etc/haproxy/haproxy.cfg), or C(/etc/NAME/haproxy.cfg) of another O(unit).
     type: path
-    default: /etc/haproxy/haproxy.cfg
+  unit:
+    description: The systemd unit that runs HAProxy.
+    type: str
+    default: haproxy.service
   timeout:
     description: Seconds to wait for an answer of the process, and for the lock.
     type: int
@@ -109,6 +113,7 @@ servers:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hamesh.host.drain import DrainError, Outcome, Request, change_servers
+from ansible.module_utils.hamesh.host.systemd import configuration_path
 
 ARGUMENTS = {
     "backend": {"type": "list", "elements": "str", "required": True},
@@ -118,13 +123,16 @@ ARGUMENTS = {
     "wait": {"type": "int", "default": 60},
     "force": {"type": "bool", "default": False},
     "allow_shrink": {"type": "list", "elements": "str", "default": []},
-    "path": {"type": "path", "default": "/etc/haproxy/haproxy.cfg"},
+    "path": {"type": "path"},
+    "unit": {"type": "str", "default": "haproxy.service"},
     "timeout": {"type": "int", "default": 30},
 }
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, required_one_of=[("state", "weight")])
+    unit = module.params.pop("unit")
+    module.params["path"] = module.params["path"] or configuration_path(unit)
     try:
         outcome = change_servers(Request(**module.params), dry_run=module.check_mode)
     except DrainError as error:

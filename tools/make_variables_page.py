@@ -19,7 +19,7 @@ HEAD = """# Variables
 Every variable of every role, from its argument spec (`ansible-doc -t role -r roles NAME` prints the same), and the
 variables of the playbooks. Set them in `group_vars/all/`, for a group or a host, or with `-e` for one run.
 The mesh itself, `mesh_networks`, `mesh_services` and the variables of hosts (`mesh_…`, `kvm_hypervisor`,
-`sidecar_dialect`, `sidecar_maxconn`, `sidecar_hard_stop_after`), is in [inventory.md](inventory.md).
+`sidecar_dialect`, `sidecar_maxconn`, `sidecar_hard_stop_after`, `sidecar_unit`), is in [inventory.md](inventory.md).
 
 `tools/make_variables_page.py` writes this page; a test compares them.
 

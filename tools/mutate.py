@@ -698,6 +698,20 @@ MUTATIONS = [
         "tests/unit/host/test_retire.py",
     ),
     Mutation(
+        "a HAProxy that was started with other files is retired",
+        f"{HAMESH}/host/retire.py",
+        "unknown = description is None and not elsewhere",
+        "unknown = description is None",
+        "tests/unit/host/test_retire.py",
+    ),
+    Mutation(
+        "a HAProxy of the host's own is taken for a restoration that was killed",
+        f"{HAMESH}/host/retire.py",
+        "if record and reason and (observed.active or (file is not None and file.text != record.text)):",
+        "if record and reason and file is not None and file.text != record.text:",
+        "tests/unit/host/test_retire.py",
+    ),
+    Mutation(
         "the file of a retired sidecar is removed before it is kept",
         f"{HAMESH}/host/retire.py",
         'keep="" if file is None or same else',
@@ -720,9 +734,9 @@ MUTATIONS = [
     ),
     Mutation(
         "sidecars are retired although a check before has failed",
-        "playbooks/deploy-sidecars.yml",
-        "if hostvars['localhost']['deploy_checked'] | default(",
-        "if true | default(",
+        "playbooks/check-sidecars.yml",
+        "if not hostvars['localhost']['deploy_checked'] | default(",
+        "if not true | default(",
         "tests/ansible/test_retire.py -k no_sidecar_is_retired",
     ),
     Mutation(
@@ -752,6 +766,34 @@ MUTATIONS = [
         "            self._fall_back(error)\n            default(*arguments, **options)\n",
         "            self._fall_back(error)\n",
         "tests/unit/test_output.py",
+    ),
+    Mutation(
+        "a configuration that Hamesh did not make is replaced without a word",
+        f"{HAMESH}/host/plan.py",
+        "if original and request.content is not None and (request.adopt != adopt.REPLACE or original.obstacle):",
+        "if original and request.content is not None and original.obstacle:",
+        "tests/unit/host/test_adopt.py",
+    ),
+    Mutation(
+        "generation 0 is kept without a check of its SHA-256",
+        f"{HAMESH}/host/adopt.py",
+        'valid = fields["sha256"] == _sha256(text) and len(access) == 2',
+        "valid = len(access) == 2",
+        "tests/unit/host/test_adopt.py",
+    ),
+    Mutation(
+        "the files of the process are not compared",
+        f"{HAMESH}/host/adopt.py",
+        "others = [name for name in process_files if os.path.realpath(name) != str(path)]",
+        "others: list[str] = []",
+        "tests/unit/host/test_adopt.py",
+    ),
+    Mutation(
+        "the kernel is tuned before every host has accepted its configuration",
+        "site.yml",
+        "ansible.builtin.import_playbook: playbooks/check-sidecars.yml",
+        "ansible.builtin.import_playbook: playbooks/compile-mesh.yml",
+        "tests/ansible/test_adopt.py -k checked_once",
     ),
 ]
 

@@ -155,8 +155,8 @@ echo "{host} $(echo "$name" | grep -oE "[a-z_]+$")" >>{calls}
 if [ "$(grep -c "^{host} haproxy_retire" {calls})" = {fails} ]; then
     echo '{"failed": true, "msg": "it broke"}'
 else
-    echo '{"changed": true, "outdated": true, "sidecar": true, "generation": "1a2b", "matched": 0, "files": [],
-        "stdout": "hi ", "stat": {"exists": true}, "servers": {"before": [], "after": []}}'
+    echo '{"changed": true, "outdated": true, "sidecar": true, "other": OTHER, "generation": "1a2b", "other_unit": "",
+        "matched": 0, "files": [], "stdout": "hi ", "stat": {"exists": true}, "servers": {"before": [], "after": []}}'
 fi
 """
 
@@ -167,9 +167,14 @@ def answers(tmp_path):
     of haproxy_retire that fails."""
     calls = tmp_path / "calls"
 
-    def variables(host, fails=-1):
+    def variables(host, fails=-1, other="false"):
         python = tmp_path / f"python-{host}"
-        text = PYTHON.replace("{calls}", str(calls)).replace("{host}", host).replace("{fails}", str(fails))
+        text = (
+            PYTHON.replace("{calls}", str(calls))
+            .replace("{host}", host)
+            .replace("{fails}", str(fails))
+            .replace("OTHER", other)
+        )
         python.write_text(text)
         python.chmod(0o755)
         return {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": str(python)}
@@ -178,13 +183,15 @@ def answers(tmp_path):
     return variables
 
 
-def test_no_sidecar_is_retired_after_a_consumer_could_not_be_checked(run, answers):
+@pytest.mark.parametrize("playbook", ["deploy-sidecars", "../site"])  # which also tunes kernels
+def test_no_sidecar_is_retired_after_a_consumer_could_not_be_checked(run, answers, playbook):
     """Ansible continues after an unreachable host with those that were not in its play."""
     hosts = inventory()
     hosts["all"]["hosts"]["app1"].update(answers("app1"))
-    code, output = run("deploy-sidecars", hosts)
+    code, output = run(playbook, hosts)
     assert code != 0
     assert "fatal: [web1]: UNREACHABLE" in output
+    assert "Not every consumer could check its configuration, so nothing was changed." in output
     assert "ok: [app1]" in output.partition("TASK [sidecar : Check whether a sidecar must be retired]")[2]
     assert "TASK [sidecar : Retire the sidecar]" not in output
     assert answers.calls() == ["app1 haproxy_retire"]
@@ -264,6 +271,16 @@ def test_uninstall_runs_without_a_compilation_and_records_it(run, answers, packa
     calls = [call.partition(" ")[2] for call in answers.calls()]
     assert sorted(call for call in calls if call not in ("find", "file", "command")) == sorted(wanted)
     assert run.index()["retired"] == ["web2"]
+
+
+@pytest.mark.parametrize("settings", [{"other": "true"}, {"sidecar_unit": "haproxy-mesh.service"}])
+def test_uninstall_does_not_remove_the_package_of_a_haproxy_of_the_hosts_own(run, answers, settings):
+    hosts = inventory()
+    hosts["all"]["hosts"]["web2"].update(answers("web2", other=settings.get("other", "false")), **settings)
+    request = {"uninstall_hosts": "web2", "uninstall_confirm": True, "uninstall_packages": True}
+    code, output = run("uninstall", hosts, "-e", json.dumps(request))
+    assert code == 0, output
+    assert ("web2 haproxy_retire" in answers.calls(), "web2 apt" in answers.calls()) == (True, False)
 
 
 @pytest.mark.parametrize(

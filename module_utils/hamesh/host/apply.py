@@ -17,10 +17,11 @@ from typing import Any, Callable
 from ..haproxy import status
 from ..haproxy.configuration import Configuration
 from ..haproxy.status import unchecked_pools
-from . import runtime_state
+from . import adopt, runtime_state
 from .check import check_text
 from .files import explain, read_text, write_atomically
 from .generations import FOUND
+from .installation import Installation
 from .lock import LockHeld, hold_lock
 from .observe import (
     PROPERTIES,
@@ -31,6 +32,7 @@ from .observe import (
     Target,
     observe,
     observe_answers,
+    observe_original,
     observe_states,
 )
 from .plan import Plan, plan
@@ -111,11 +113,34 @@ def apply_configuration(request: Request) -> Outcome:
     return outcome
 
 
+def keep_original(request: Request) -> tuple[bool, str]:
+    """Keep a configuration that Hamesh did not make as generation 0. Returns whether it is not kept yet, and its path,
+    "" where there is none. Raises ApplyError."""
+    try:
+        with hold_lock(request.timeout):
+            target = Target(request)
+            observed = observe_original(request, target)
+            original = observed.original
+            if original is None:
+                return False, ""
+            if original.obstacle:
+                raise ApplyError(f"{request.unit} cannot be replaced, because {original.obstacle}.", Outcome())
+            due = adopt.must_keep(observed.record, original)
+            if due and not request.check_mode:
+                program = target.installation.before
+                target.store.save(target.store.observe(original.configuration.text, target.unit, program))
+            return due, str(target.store.text)
+    except LockHeld as error:
+        raise ApplyError(str(error), Outcome()) from None
+    except OSError as error:
+        raise ApplyError(f"{explain(error)}. Fix this and run it again.", Outcome()) from error
+
+
 def _report(outcome: Outcome, observed: Observed, planned: Plan, request: Request) -> None:
     """Write the plan to the outcome. In check mode, that is all."""
     wanted = planned.wanted
     outcome.previous = observed.generation
-    outcome.generation = wanted.generation if wanted else ""
+    outcome.generation = adopt.GENERATION if observed.restores else wanted.generation if wanted else ""
     outcome.program, outcome.previous_program = observed.program, observed.program_before
     outcome.version = observed.verdict.version if observed.verdict else ""
     outcome.changed = planned.changes or bool(planned.end)
@@ -126,9 +151,9 @@ def _report(outcome: Outcome, observed: Observed, planned: Plan, request: Reques
         before = observed.file.text if observed.file else ""
         outcome.diff = {
             "before_header": str(observed.path),
-            "after_header": f"{observed.path} (generation {wanted.generation})",
+            "after_header": f"{observed.path} (generation {outcome.generation})",
             "before": before.encode(errors="surrogateescape").decode(errors="replace"),
-            "after": wanted.text,
+            "after": wanted.text.encode(errors="surrogateescape").decode(errors="replace"),
         }
     if request.check_mode:
         outcome.kept, outcome.overridden = list(planned.kept), list(planned.overridden)
@@ -140,6 +165,9 @@ def _report_processes(outcome: Outcome, target: Target, observed: Observed, plan
     if not observed.active and request.check_mode:
         return
     assert planned.wanted is not None  # noqa: S101  a plan without a refusal has one
+    if observed.restores:
+        outcome.pids = target.unit.pids()
+        return
     current = observed.pid
     with contextlib.suppress(StatsSocketError):  # verified before; in check mode it may not answer
         current = int(show_info(planned.wanted.socket, request.answer_timeout).get("Pid", current))
@@ -178,10 +206,19 @@ class Change:
         """Do what was planned. Raises ApplyError where the host does not run it afterwards."""
         if not self.planned.changes:
             return
+        if self.planned.restore:
+            failure = self._restore_original()
+            self.outcome.method = self.planned.method
+            if failure:
+                raise self._roll_back(failure)
+            self.target.journal.clear()
+            return
         since = time.time()
         installation = self.target.installation
         try:
             self._record()
+            if self.observed.drop_in_off:
+                adopt.take_back(self.target.store, self.observed.record, self.target.unit)
             if self.planned.activate_program:
                 installation.activate(installation.wanted)
             if self.planned.swap:
@@ -203,6 +240,9 @@ class Change:
     def _record(self) -> None:
         """Record that a change is under way, and what operators set in the process that it replaces."""
         observed, unfinished = self.observed, self.observed.unfinished
+        if self.planned.keep_original and observed.original:
+            store, text = self.target.store, observed.original.configuration.text
+            store.save(store.observe(text, self.target.unit, observed.program_before))
         if unfinished and unfinished.pid != observed.pid and observed.running:
             runtime_state.restore(
                 unfinished.states, observed.running, self.request.answer_timeout
@@ -220,7 +260,8 @@ class Change:
         that fails. Returns what systemctl printed, and the failures."""
         if not self.observed.active:
             return self._act_and_verify("start", self.wanted)
-        finished, failures = self._act_and_verify(self.request.act or "reload", self.wanted)
+        verb = "restart" if self.observed.original else "reload"  # its process has other settings, and another socket
+        finished, failures = self._act_and_verify(self.request.act or verb, self.wanted)
         if failures and not self.observed.pid:
             self.target.unit.kill()  # it neither answers nor reloads, so it would not stop either
             finished, failures = self._act_and_verify("restart", self.wanted)
@@ -329,16 +370,50 @@ class Change:
         except OSError as error:
             self.outcome.warnings.append(f"no copy of generation {text.generation} was kept: {explain(error)}")
 
+    def _restore_original(self) -> str:
+        """Make the host run its original. Returns why it does not serve, "" where it does."""
+        target = self.target
+        try:
+            record = target.store.load()
+            if record is None:
+                return f"{target.store.record} does not exist"
+            target.installation = Installation(self.request.binary, target.unit, record.program)
+            return "; ".join(adopt.restore(target.store, record, target.unit, target.installation))
+        except Exception as error:
+            return explain(error)
+
+    def _roll_back_to_original(self, failed: str) -> ApplyError:
+        """Restore the original after the first generation did not come up, and return the error."""
+        failure = self._restore_original()
+        if failure:
+            return _error(
+                self.outcome,
+                f"{failed}. The configuration from before Hamesh was restored, but HAPROXY IS NOT SERVING: {failure}. "
+                f"Look at 'systemctl status {self.request.unit}'; the configuration is in {self.target.store.text}",
+            )
+        self.target.journal.clear()
+        return _error(
+            self.outcome,
+            f"{failed}. The configuration from before Hamesh (generation {adopt.GENERATION}) was restored and is as "
+            "before. Fix the new generation and roll it out again",
+        )
+
     def _roll_back(self, reason: str) -> ApplyError:
         """Restore what the host ran, verify it, and return the error."""
         observed, unit, installation = self.observed, self.target.unit, self.target.installation
         self.outcome.rolled_back = True
         changed = installation.changed
-        failed = f"generation {self.wanted.generation} did not come up"
+        generation = adopt.GENERATION if self.planned.restore else self.wanted.generation
+        failed = f"generation {generation} did not come up"
         failed += f" with HAProxy {installation.version}: {reason}" if changed else f": {reason}"
+        first = observed.record is not None and not observed.kept  # an earlier run kept it, and was killed
+        if (observed.original or first) and not self.planned.restore:
+            return self._roll_back_to_original(failed)
         try:
             installation.revert()
             old = self._restore_file()
+            if self.planned.restore:
+                adopt.take_back(self.target.store, self.target.store.load(), unit)
         except Exception as error:
             return _error(self.outcome, f"{failed}. The roll-back failed: {explain(error)}. Fix this and run it again")
         if old is None:
@@ -362,7 +437,10 @@ class Change:
         message = f"{failed}. The previous generation {old.generation or '(unnamed)'} was restored and is serving"
         message += f" with HAProxy {observed.info.get('Version', '')}" if changed else ""
         message += f", but {failure}" if failure else ""
-        return _error(self.outcome, f"{message}. Fix the new generation and roll it out again")
+        advice = (
+            "Fix that, and roll back again" if self.planned.restore else "Fix the new generation and roll it out again"
+        )
+        return _error(self.outcome, f"{message}. {advice}")
 
     def _restore_file(self) -> Configuration | None:
         """Restore the file that the process ran; else the newest that passes the check; else the newest. Returns it,

@@ -17,10 +17,11 @@ from typing import Any, Mapping, NamedTuple, Sequence
 from ..haproxy.configuration import Configuration
 from ..haproxy.releases import exposed_binds
 from ..haproxy.status import Rows, unchecked_pools
-from . import runtime_state
+from . import adopt, runtime_state
+from .adopt import Original, Record
 from .ask import Answer, ask, time_for, to_ask
 from .check import Verdict, check_text
-from .files import read_text
+from .files import explain, read_text
 from .generations import Generations
 from .installation import Installation
 from .lock import RECORDS
@@ -37,7 +38,10 @@ NOT_RUNNING = "HAProxy is not running"
 FIRST_CHECKS = 8.0  # seconds to wait for the first health checks of a process: four of the usual interval
 POLL = 0.1  # seconds between two readings
 # Properties of the unit, read in one call.
-PROPERTIES = ("ActiveState", "LoadState", "MainPID", "Type", "User", "LimitNOFILE", "Id", "InvocationID", "ExecReload")
+PROPERTIES = (
+    *("ActiveState", "LoadState", "MainPID", "Type", "User", "LimitNOFILE", "Id", "InvocationID", "ExecReload"),
+    "FragmentPath",
+)
 
 
 class Request(NamedTuple):
@@ -48,7 +52,8 @@ class Request(NamedTuple):
     replaced process is ended. `program`: see Installation; "": unchanged. `dialect`: the release whose language the
     text keeps to. `allow_shrink`: pools that may lose more servers than min_ready allows. `timeout`: seconds for each
     step: a program, a reload with its verification, the wait for the lock. `replaces`: the generation that may be
-    replaced; None: any. `check_mode`: plan, change nothing. `allow_down`: pools that may have no server up.
+    replaced; None: any. `check_mode`: plan, change nothing. `allow_down`: pools that may have no server up. `adopt`:
+    "replace" allows to replace a configuration that Hamesh did not make.
     """
 
     content: str | None
@@ -65,6 +70,7 @@ class Request(NamedTuple):
     replaces: str | None = None
     check_mode: bool = False
     allow_down: Sequence[str] = ()
+    adopt: str = ""
 
     @property
     def answer_timeout(self) -> float:
@@ -98,6 +104,7 @@ class Target:
     def __init__(self, request: Request) -> None:
         self.path = Path(os.path.realpath(request.path))
         self.generations = Generations(self.path)
+        self.store = adopt.Store(self.generations)
         self.journal = Journal(RECORDS / f"{request.unit}.unfinished")
         self.unit = Unit(request.unit, request.timeout)
         self.installation = Installation(request.binary, self.unit, request.program)
@@ -130,6 +137,11 @@ class Observed:
     states: Mapping[str, ServerState] | None = None
     states_failure: str = ""  # why they cannot be read
     answers: Mapping[str, Answer] | None = None  # of servers whose state is not known; None: not asked yet
+    original: Original | None = None  # what the host has, where Hamesh did not make it
+    record: Record | None = None  # the original that is kept
+    record_failure: str = ""  # why it cannot be read
+    restores: bool = False  # the original is what is wanted
+    drop_in_off: bool = False  # the unit's drop-in was switched off for the original
 
     @property
     def active(self) -> bool:
@@ -146,8 +158,9 @@ class Observed:
 
     @property
     def generation(self) -> str:
-        """Return the generation that the process reports; "" without an answer, or where it reports none."""
-        return (self.description.split() or [""])[-1]
+        """Return the generation that the process reports; "" without an answer, or where it reports none; that of the
+        original where the host has one."""
+        return adopt.GENERATION if self.original else (self.description.split() or [""])[-1]
 
     @property
     def running(self) -> Configuration | None:
@@ -172,18 +185,18 @@ class Observed:
 
 def observe(request: Request, target: Target) -> Observed:
     """Return the state of the host. Raises OSError where a file cannot be read."""
-    installation, path = target.installation, target.path
-    file = Configuration(read_text(path)) if path.exists() else None
-    kept = tuple(KeptGeneration(Configuration(read_text(entry)), entry) for entry in target.generations.entries())
-    content = Configuration(request.content) if request.content is not None else None
-    unit = target.unit.properties(*PROPERTIES)
-    known = [content, file, *(generation.configuration for generation in kept)]
-    info, rows = _query_process(known, request.answer_timeout) if unit.get("ActiveState") in RUNNING else ({}, [])
-    observed = Observed(path, content, file, kept, unit, info, rows, unfinished=target.journal.load())
-    wanted = content or choose(request, observed)
+    installation = target.installation
+    observed = observe_original(request, target)
+    unit, info = observed.unit, observed.info
+    wanted = observed.wanted or choose(request, observed)
+    restores = request.content is None and wanted is None and wants_original(request, observed)
+    if restores and observed.record:
+        wanted = Configuration(observed.record.text)
+        installation = target.installation = Installation(request.binary, target.unit, observed.record.program)
     observed = dataclasses.replace(
         observed,
         wanted=wanted,
+        restores=restores,
         program=installation.wanted,
         program_before=installation.before,
         program_valid=installation.is_valid,
@@ -191,10 +204,18 @@ def observe(request: Request, target: Target) -> Observed:
     if wanted is None or not installation.is_valid:
         return observed
     executable = installation.executable
-    verdict: Verdict | None = check_text(wanted.text, executable, request.timeout, request.dialect)
+    # An original may do what `haproxy -c` accepts and Hamesh does not, such as to bind an address twice.
+    sections = list(wanted.sections[:1]) if restores else None
+    verdict: Verdict | None = check_text(
+        wanted.text, executable, request.timeout, None if restores else request.dialect, sections=sections
+    )
     if verdict and not verdict.version and not Path(executable).exists():
         verdict = None
     installation.version = verdict.version if verdict else ""
+    if restores:
+        return dataclasses.replace(
+            observed, executable=executable, verdict=verdict, program_differs=installation.differs
+        )
     return dataclasses.replace(
         observed,
         executable=executable,
@@ -209,11 +230,45 @@ def observe(request: Request, target: Target) -> Observed:
     )
 
 
+def observe_original(request: Request, target: Target) -> Observed:
+    """Return the files, the unit and the process of the host, and whether Hamesh made what it runs. Raises OSError."""
+    path, store = target.path, target.store
+    file = Configuration(read_text(path)) if path.exists() else None
+    kept = tuple(KeptGeneration(Configuration(read_text(entry)), entry) for entry in target.generations.entries())
+    content = Configuration(request.content) if request.content is not None else None
+    unit = target.unit.properties(*PROPERTIES)
+    known = [content, file, *(generation.configuration for generation in kept)]
+    info, rows = _query_process(known, request.answer_timeout) if unit.get("ActiveState") in RUNNING else ({}, [])
+    observed = Observed(path, content, file, kept, unit, info, rows, unfinished=target.journal.load())
+    record, failure = None, ""
+    try:
+        record = store.load()
+    except OSError as error:
+        failure = explain(error)
+    original = adopt.find_original(
+        path,
+        file,
+        adopt.read_process_files(unit.get("MainPID", "0")) if observed.active else [],
+        observed.description,
+        bool(kept) and not failure and not (record and record.restored),
+        lambda: file is not None and adopt.is_packaged(path, file.text, request.timeout),
+        adopt.read_unit_file(request.unit, unit.get("FragmentPath", "")),
+    )
+    off = adopt.is_switched_off(request.unit)
+    return dataclasses.replace(observed, original=original, record=record, record_failure=failure, drop_in_off=off)
+
+
+def wants_original(request: Request, observed: Observed) -> bool:
+    """Tell whether a request that no kept generation fulfils is one for the original."""
+    named = request.generation == adopt.GENERATION
+    return named or (request.generation == PREVIOUS and observed.record is not None and not observed.record.restored)
+
+
 def observe_states(observed: Observed, request: Request) -> Observed:
     """Return the same with the states that operators set in the running process, and with `rows` after the first health
     check of each server. Call it only where a change is due, since it takes a command for each server, and waits."""
     running = observed.running
-    if not observed.active:
+    if not observed.active or (observed.original and not observed.restores):
         return dataclasses.replace(observed, states={})
     if running is None:
         return dataclasses.replace(observed, states={}, states_failure="this host has no copy of what the process runs")
@@ -239,7 +294,7 @@ def _rows_after_first_checks(running: Configuration, rows: Rows, timeout: float)
 def observe_answers(observed: Observed, states: Mapping[str, ServerState], request: Request) -> Observed:
     """Return the same with the answers of the servers whose state the running process does not know. Nothing is asked
     of a pool that may be down. states: those that are set again after the change."""
-    if observed.wanted is None:
+    if observed.wanted is None or observed.restores:  # what a host had before is given back without conditions
         return observed
     allowed = request.allow_shrink, request.allow_down
     before, is_known = observed.rows_before, observed.running is not None

@@ -7,7 +7,7 @@ from typing import Any, Mapping, Sequence
 
 from ..haproxy.checks import read_checks
 from ..haproxy.configuration import Configuration
-from . import runtime_state
+from . import adopt, runtime_state
 from .ask import describe, predict, refusals
 from .installation import BUILDS
 from .observe import Observed, Request
@@ -30,6 +30,8 @@ class Plan:
     verb: str = ""  # of systemctl: start, reload, restart; "": nothing
     method: str = "none"  # see RETURN of haproxy_apply
     keep: bool = False  # keep a copy of what runs, where there is none
+    keep_original: bool = False  # keep what Hamesh did not make as generation 0
+    restore: bool = False  # make the host run that again
     finish: bool = False  # finish the change of a killed run
     end: tuple[OldProcess, ...] = ()  # processes to end
     states: Mapping[str, ServerState] = dataclasses.field(default_factory=dict)  # set by operators, of all servers
@@ -54,6 +56,8 @@ def plan(observed: Observed, request: Request) -> Plan:
         return Plan(wanted, refusal, tuple(errors), warnings=tuple(warnings))
     warnings += _warnings(observed, request)
     unfinished, swap = observed.unfinished, observed.file is None or observed.file.text != wanted.text
+    if observed.restores:
+        return _plan_restore(observed, wanted, warnings)
     reasons = _reasons(observed, request, swap)
     verb, method = _verb(observed, request, bool(reasons))
     if unfinished is not None and not reasons:
@@ -77,10 +81,11 @@ def plan(observed: Observed, request: Request) -> Plan:
         wanted,
         activate_program=observed.program_differs,
         swap=swap,
-        back_up=swap and observed.file is not None and not _is_kept(observed, observed.file),
+        back_up=swap and observed.file is not None and not _is_kept(observed, observed.file) and not observed.original,
         verb=verb,
         method=method,
         keep=keep,
+        keep_original=observed.original is not None and adopt.must_keep(observed.record, observed.original),
         finish=unfinished is not None,
         end=tuple(old for old in observed.old if old.seconds > request.hard_stop_after),
         states=states,
@@ -113,6 +118,25 @@ def _pools(observed: Observed, request: Request, carried: Mapping[str, ServerSta
     ]
 
 
+def _plan_restore(observed: Observed, wanted: Configuration, warnings: Sequence[str]) -> Plan:
+    """Return the steps that make a host run its original again."""
+    record = observed.record
+    assert record is not None  # noqa: S101  _refusal() has refused that
+    # Once it is restored, it is its owner's to edit, start and stop.
+    reasons = [] if record.restored else ["the configuration that the host had before Hamesh is restored"]
+    verb = ("restart" if record.active else "stop") if reasons else ""
+    return Plan(
+        wanted,
+        activate_program=bool(reasons) and observed.program_differs,
+        verb=verb,
+        method=verb or "none",
+        restore=bool(reasons),
+        states=dict(observed.states or {}),
+        reasons=tuple(reasons),
+        warnings=tuple(warnings),
+    )
+
+
 def _is_kept(observed: Observed, text: Configuration) -> bool:
     return any(kept.configuration.text == text.text for kept in observed.kept)
 
@@ -137,7 +161,7 @@ def _verb(observed: Observed, request: Request, needed: bool) -> tuple[str, str]
         return "", "none"
     if not observed.active:
         return "start", "start"
-    verb = request.act or "reload"
+    verb = request.act or ("restart" if observed.original else "reload")
     if verb == "reload" and observed.restart_reason and not observed.program_differs:
         return "restart", "restart"
     return verb, observed.reload_method if verb == "reload" else verb
@@ -155,6 +179,13 @@ def _warnings(observed: Observed, request: Request) -> list[str]:
         "gets 'connection refused'"
         for proxy, address in (wanted.ending_listeners(old) if old else ())
     ]
+    if observed.original and not observed.restores:
+        warnings.append(
+            f"the configuration that {request.unit} had before Hamesh is kept as generation {adopt.GENERATION}; "
+            "roll-back.yml restores it"
+        )
+    if observed.restores:
+        return warnings
     on_disk = request.content is None and request.generation is None
     if on_disk and observed.kept and not _is_kept(observed, wanted):
         warnings.append(
@@ -181,10 +212,14 @@ def _refusal(observed: Observed, request: Request) -> tuple[str, Sequence[Mappin
     wrong_generation = _wrong_generation(wanted, request) if request.content is not None else ""
     if wrong_generation:
         return wrong_generation, ()
-    if not wanted.generation or not wanted.socket:
+    original = observed.original
+    if original and request.content is not None and (request.adopt != adopt.REPLACE or original.obstacle):
+        return adopt.describe(original, wanted, request.unit), ()
+    if not observed.restores and (not wanted.generation or not wanted.socket):
         missing = "'description' with the generation" if not wanted.generation else "'stats socket /path'"
         return f"the global section has no {missing}, so what the process runs cannot be verified; add it", ()
-    if request.replaces not in (None, observed.generation) and observed.generation != wanted.generation:
+    generation = adopt.GENERATION if observed.restores else wanted.generation
+    if request.replaces not in (None, observed.generation) and observed.generation != generation:
         return _changed_meanwhile(observed, request), ()
     if not observed.program_valid:
         return f"program '{request.program}' is not valid; use 'package' or a directory in {BUILDS}", ()
@@ -198,6 +233,8 @@ def _refusal(observed: Observed, request: Request) -> tuple[str, Sequence[Mappin
             (f"line {error['line']} [{error['text']}]: " if error["line"] else "") + error["why"] for error in errors
         )
         return f"{program} cannot run the configuration: {messages}", errors
+    if observed.restores:
+        return "", ()
     load = observed.unit.get("LoadState", "not-found")
     if load != "loaded" and not request.check_mode and not observed.program_differs:
         return f"systemd cannot start {request.unit} (LoadState={load}); install HAProxy, or unmask the unit", ()
@@ -225,6 +262,8 @@ def _changed_meanwhile(observed: Observed, request: Request) -> str:
 def _no_text(observed: Observed, request: Request) -> str:
     if request.generation is None:
         return f"{observed.path} does not exist, so there is nothing to {request.act}; roll out with site.yml"
+    if request.generation == adopt.GENERATION and observed.record_failure:
+        return observed.record_failure
     names = ", ".join(kept.configuration.generation for kept in observed.kept if not kept.damage)
     directory = observed.path.with_name(observed.path.name + ".generations")
     return f"{directory} has no generation '{request.generation}'" + (

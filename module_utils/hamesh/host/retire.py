@@ -2,38 +2,41 @@
 
 Observe, plan, act. The file at its place is the record of a retirement that is not complete: it is removed last, so
 that the run after a killed one continues. Only a sidecar of Hamesh's is retired: its file, or without a file its
-process, has a description with Hamesh's name. Another HAProxy is left alone.
+process, has a description with Hamesh's name. Another HAProxy is left alone, and so is a process that was started with
+other files, or a unit that another wrote. A restoration of a host with generation 0 makes it run that again.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import time
 from pathlib import Path
 from typing import Any, Mapping, NamedTuple
 
 from ..haproxy.configuration import Configuration
 from ..haproxy.status import Rows
-from .files import explain, read_text, sync_directory
+from . import adopt
+from .adopt import Record, Store
+from .files import explain, read_text, sync_directory, write_atomically
 from .generations import FOUND, Generations
 from .installation import PACKAGE, Installation
 from .lock import RECORDS, LockHeld, hold_lock
 from .runtime_state import Journal
 from .sockets import connections
 from .stats_socket import ANSWER_TIMEOUT, StatsSocketError, show_info, show_stat
-from .systemd import Unit
+from .systemd import Unit, stats_socket_path
 
 NAME = "hamesh "  # with which the description of Hamesh's configurations begins
-SOCKET = "/run/haproxy/admin.sock"  # of the compiled configurations, for a host without any
-PROPERTIES = ("ActiveState", "UnitFileState")
+PROPERTIES = ("ActiveState", "UnitFileState", "MainPID", "FragmentPath")
 ENDED = ("inactive", "failed")
 POLL = 0.1  # seconds between two readings of a unit that is stopping
 
 
 class Request(NamedTuple):
-    """A sidecar to retire. With `restore`, the host also gets back the file that it had before its first rollout, and
-    the package's program. `timeout`: seconds for each step."""
+    """A sidecar to retire. With `restore`, the host also gets back what it had before its first rollout: the file and
+    the package's program, or generation 0 with the state of its service. `timeout`: seconds for each step."""
 
     path: str
     binary: str
@@ -70,6 +73,9 @@ class Observed:
     description: str | None = None  # that the process reports; None: no answer
     listeners: tuple[ClientPort, ...] = ()
     unfinished: bool = False  # the record of a killed rollout is there
+    process_files: tuple[str, ...] = ()  # that the process was started with
+    unit_file: str = ""  # of a second HAProxy, that another than Hamesh wrote
+    record: Record | None = None  # generation 0; read for a restoration only
     program_differs: bool = False  # the package's program is not, or only partly, active; read for a restoration only
 
     @property
@@ -95,6 +101,7 @@ class Plan:
     clear: bool = False  # the record of a killed rollout
     program: bool = False  # activate the package's program
     restore: Path | None = None  # the file from before the first rollout
+    original: Record | None = None  # generation 0, where the host is to run it again
     warnings: tuple[str, ...] = ()
 
     @property
@@ -108,6 +115,7 @@ class Plan:
             "activate the program of the package": self.program,
             "remove the file": self.remove,
             f"restore {self.restore}": bool(self.restore),
+            f"restore generation {adopt.GENERATION}": self.original is not None,
         }
         return tuple(step for step, due in steps.items() if due)
 
@@ -122,6 +130,8 @@ class Outcome:
     generation: str = ""
     steps: list[str] = dataclasses.field(default_factory=list)
     listeners: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    other: bool = False
+    other_unit: str = ""
     warnings: list[str] = dataclasses.field(default_factory=list)
     diff: dict[str, str] = dataclasses.field(default_factory=dict)
 
@@ -166,8 +176,14 @@ def observe(request: Request, unit: Unit) -> Observed:
     observed = Observed(
         path, file, ran, found, shown, unfinished=Journal(RECORDS / f"{unit.name}.unfinished").load() is not None
     )
+    observed = dataclasses.replace(
+        observed,
+        process_files=tuple(adopt.read_process_files(shown.get("MainPID", "0"))) if observed.active else (),
+        unit_file=adopt.read_unit_file(unit.name, shown.get("FragmentPath", "")),
+    )
     if request.restore:
-        observed = dataclasses.replace(observed, program_differs=Installation(request.binary, unit, PACKAGE).differs)
+        differs = Installation(request.binary, unit, PACKAGE).differs
+        observed = dataclasses.replace(observed, record=Store(generations).load(), program_differs=differs)
     if not observed.active:
         return observed
     description, rows = _query_process(observed, request)
@@ -181,10 +197,13 @@ def plan(observed: Observed, request: Request) -> Plan:
     own_process = description is not None and description.startswith(NAME)
     reason, warnings = _other(observed, request)
     free = not reason or not observed.active  # no other HAProxy uses the place of the file and of the program
-    original = _original(observed) if request.restore and free and (file is None or not reason) else None
-    program = request.restore and free and observed.program_differs
+    record = observed.record if request.restore and observed.record and not observed.record.restored else None
+    if record and reason and (observed.active or (file is not None and file.text != record.text)):
+        record = None  # another HAProxy, or a restoration that was killed at its end
+    original = _original(observed) if request.restore and free and (file is None or not reason) and not record else None
+    program = request.restore and free and observed.program_differs and not record
     if reason:
-        return Plan(False, reason, program=program, restore=original, warnings=warnings)
+        return Plan(False, reason, program=program, restore=original, original=record, warnings=warnings)
     same = file is not None and any(kept.configuration.text == file.text for kept in observed.ran)
     verified = file is not None and own_process and description == file.description and _is_whole(file)
     return Plan(
@@ -194,8 +213,9 @@ def plan(observed: Observed, request: Request) -> Plan:
         stop=observed.active,
         clear=observed.unfinished,
         program=program,
-        remove=file is not None and original is None,
+        remove=file is not None and original is None and record is None,
         restore=original,
+        original=record,
         warnings=tuple(
             f"the listener of {listener.service} at {listener.address} is in use and ends, with "
             f"{listener.connections} connections: what still calls it gets 'connection refused'"
@@ -218,6 +238,8 @@ def act(observed: Observed, planned: Plan, request: Request, unit: Unit) -> None
         _stop(unit, request.timeout)
     if planned.clear:
         Journal(RECORDS / f"{unit.name}.unfinished").clear()
+    if planned.original:
+        _restore_original(generations, planned.original, request, unit)
     if planned.program:
         Installation(request.binary, unit, PACKAGE).activate(PACKAGE)
     if planned.restore:
@@ -234,7 +256,7 @@ def _query_process(observed: Observed, request: Request) -> tuple[str | None, Ro
     sockets = [configuration.socket for configuration in known if configuration]
     lines = max((configuration.lines for configuration in known if configuration), default=0)
     timeout = min(ANSWER_TIMEOUT, request.timeout)
-    for path in dict.fromkeys([*filter(None, sockets), SOCKET]):
+    for path in dict.fromkeys([*filter(None, sockets), stats_socket_path(request.unit)]):
         with contextlib.suppress(StatsSocketError):
             description, rows = show_info(path, timeout).get("description", ""), []
             with contextlib.suppress(StatsSocketError):
@@ -262,9 +284,13 @@ def _other(observed: Observed, request: Request) -> tuple[str, tuple[str, ...]]:
     own_process = description is not None and description.startswith(NAME)
     if file is None and not observed.active:
         return f"no sidecar on this host: {observed.path} does not exist", ()
-    if (own_file and (own_process or description is None)) or (file is None and own_process):
-        return "", ()
     reason = f"no sidecar on this host: the HAProxy of {request.unit} is not Hamesh's, and was left alone"
+    elsewhere = any(os.path.realpath(name) != str(observed.path) for name in observed.process_files)
+    unknown = description is None and not elsewhere
+    if observed.unit_file:
+        return reason, ()
+    if (own_file and (own_process or unknown)) or (file is None and own_process):
+        return "", ()
     if not own_file and not own_process:
         return reason, ()
     other, own = (f"{observed.path}", "its process") if own_process else ("its process", f"{observed.path}")
@@ -278,6 +304,18 @@ def _original(observed: Observed) -> Path | None:
     """Return the oldest file that a rollout replaced and that is not Hamesh's."""
     others = [kept.path for kept in observed.found if not kept.configuration.description.startswith(NAME)]
     return others[-1] if others else None
+
+
+def _restore_original(generations: Generations, record: Record, request: Request, unit: Unit) -> None:
+    """Make the host run generation 0 again. Raises OSError, and RetireError where it does not serve."""
+    if not generations.path.exists():  # the sidecar was retired before
+        write_atomically(generations.path, record.text)
+    failures = adopt.restore(Store(generations), record, unit, Installation(request.binary, unit, record.program))
+    if failures:
+        raise RetireError(
+            f"The sidecar was retired, and the configuration from before Hamesh was restored, but HAPROXY IS NOT "
+            f"SERVING: {'; '.join(failures)}. Look at 'systemctl status {unit.name}', and run this again."
+        )
 
 
 def _is_whole(file: Configuration) -> bool:
@@ -308,8 +346,9 @@ def _systemctl(unit: Unit, verb: str) -> None:
 def _outcome(observed: Observed, planned: Plan, request: Request) -> Outcome:
     done = "would be" if request.check_mode else "was"
     before = observed.file.text.encode(errors="surrogateescape").decode(errors="replace") if observed.file else ""
-    replaced = planned.remove or planned.restore
+    replaced = planned.remove or planned.restore or planned.original
     after = next((kept.configuration.text for kept in observed.found if kept.path == planned.restore), "")
+    after = planned.original.text if planned.original else after
     steps = [f"{step} {request.unit}" if step.startswith("systemctl") else step for step in planned.steps]
     return Outcome(
         planned.sidecar,
@@ -318,10 +357,12 @@ def _outcome(observed: Observed, planned: Plan, request: Request) -> Outcome:
         observed.generation if planned.sidecar else "",
         steps,
         [listener._asdict() for listener in observed.listeners] if planned.sidecar else [],
+        planned.original is not None or (bool(planned.reason) and observed.active),
+        observed.unit_file,
         list(planned.warnings),
         {
             "before_header": str(observed.path),
-            "after_header": f"{observed.path} ({'restored' if planned.restore else 'absent'})",
+            "after_header": f"{observed.path} ({'restored' if planned.restore or planned.original else 'absent'})",
             "before": before,
             "after": after.encode(errors="surrogateescape").decode(errors="replace"),
         }

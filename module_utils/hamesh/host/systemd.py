@@ -9,6 +9,21 @@ from typing import NamedTuple
 from .programs import Finished, run
 
 
+def configuration_path(unit: str) -> str:
+    """Return the file that the unit of a sidecar reads."""
+    return f"/etc/{_stem(unit)}/haproxy.cfg"
+
+
+def stats_socket_path(unit: str) -> str:
+    """Return the stats socket of the unit of a sidecar."""
+    return f"/run/{_stem(unit)}/admin.sock"
+
+
+def _stem(unit: str) -> str:
+    """Return the name of the directories of a unit: haproxy of haproxy.service."""
+    return unit[: -len(".service")] if unit.endswith(".service") else unit
+
+
 class Unit:
     """The systemd unit that runs the sidecar."""
 

@@ -102,7 +102,7 @@ def _global(sidecar: Sidecar, generation: str) -> list[Words]:
         "log 127.0.0.1 local0",
         f"maxconn {sidecar.maxconn}",
         "daemon",
-        "stats socket /run/haproxy/admin.sock mode 600 level admin"
+        f"stats socket /run/{sidecar.unit.rpartition('.')[0]}/admin.sock mode 600 level admin"
         + (" expose-fd listeners" if has(sidecar.dialect, "1.8") else ""),
         f"hard-stop-after {sidecar.hard_stop_after}s" if has(sidecar.dialect, "1.8") else "",
         "mworker-max-reloads 2147483647" if has(sidecar.dialect, "2.0") else "",

@@ -30,9 +30,11 @@ HOST_VARIABLES = (
     "sidecar_dialect",
     "sidecar_maxconn",
     "sidecar_hard_stop_after",
+    "sidecar_unit",
     *source.VARIABLES,
 )
 
+UNIT = "haproxy.service"  # of the distribution
 MAX_ID = 2_147_483_647
 # Names of the controller to Ansible, whose facts would be those of a host with such a name.
 CONTROLLER = ("127.0.0.1", "::1")
@@ -360,6 +362,13 @@ def _read_sidecar(
         f"host {host}: sidecar_hard_stop_after", kinds.SECONDS, variables.get("sidecar_hard_stop_after"), 1800
     )
     zone = reader.read_optional(f"host {host}: mesh_zone", kinds.label, variables.get("mesh_zone"), "")
+    unit = reader.read_optional(f"host {host}: sidecar_unit", kinds.unit, variables.get("sidecar_unit"), UNIT)
+    if unit != UNIT and variables.get("haproxy_source") in ("archive", "source"):
+        reader.reject_on_host(
+            host,
+            f"host {host}: sidecar_unit {unit} is a second HAProxy, which runs the program of the package; "
+            "set haproxy_source: package",
+        )
     for mistake in source.mistakes(variables, hosts):
         reader.reject_on_host(host, mistake)
 
@@ -383,7 +392,7 @@ def _read_sidecar(
         )
         for service in services
     )
-    return Sidecar(str(host), listeners, dialect, maxconn, hard_stop_after, zone)
+    return Sidecar(str(host), listeners, dialect, maxconn, hard_stop_after, zone, unit)
 
 
 def _check_dialect(reader: Reader, host: str, dialect: str, service: Service, pool: Sequence[Backend]) -> None:

@@ -117,6 +117,7 @@ class Sidecar:
     maxconn: int = 4096
     hard_stop_after: int = 1800  # seconds
     zone: str = ""
+    unit: str = "haproxy.service"
 
     @property
     def services(self) -> tuple[str, ...]:

@@ -15,7 +15,6 @@ from ..haproxy.releases import has
 from ..haproxy.syntax import PLACEHOLDER, name_text
 from .model import Rendered, Server, Service, Sidecar
 
-STATS_SOCKET = "/run/haproxy/admin.sock"
 DEFAULTS = Service(name="defaults", pool="defaults", port=1, local_port=1024)
 
 
@@ -25,9 +24,14 @@ def load_template(source: str) -> jinja2.Template:
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     environment.globals.update(
-        section_lines=section_lines, server_words=server_words, usual=DEFAULTS, stats_socket=STATS_SOCKET, has=has
+        section_lines=section_lines, server_words=server_words, usual=DEFAULTS, stats_socket=stats_socket, has=has
     )
     return environment.from_string(source)
+
+
+def stats_socket(unit: str) -> str:
+    """Return the stats socket of a unit, in the directory that systemd makes for it."""
+    return f"/run/{unit[: -len('.service')]}/admin.sock"
 
 
 def render(sidecar: Sidecar, template: jinja2.Template) -> Rendered:

@@ -33,6 +33,7 @@ PRIVATE = netaddr.IPSet(
         *("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "fd00::/8", "2001:db8::/32"),
     ]
 )
+UNIT = re.compile(r"haproxy(?!-log\.)(-[a-z0-9]+){0,4}\.service")  # haproxy-log.service is of role observability
 TOKEN = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # header, cookie and parameter names
 PATH = re.compile(r"/[A-Za-z0-9/_.~%?=&:@!,;+*-]{0,1000}")
 PLAIN_TEXT = re.compile(r"[A-Za-z0-9_.:/=,+ -]{1,200}")
@@ -102,6 +103,15 @@ def matching(pattern: re.Pattern[str], allowed: str) -> Kind:
         return str(value)
 
     return read
+
+
+def unit(value: Any) -> str:
+    """Return the name of the unit of a sidecar, which also names its directories in /etc and /run."""
+    if not isinstance(value, str) or not UNIT.fullmatch(value):
+        raise NotAllowed(
+            "haproxy.service, or haproxy-NAME.service for a second HAProxy, with lower-case letters, digits and -"
+        )
+    return str(value)
 
 
 def name(value: Any) -> str:

@@ -63,6 +63,7 @@ SETTINGS = frozenset(
         "rollout_soak",
         "rollout_undo",
         "rollout_witnesses",
+        "sidecar_adopt",
         "sidecar_build_dir",
         "sidecar_dialect",
         "sidecar_generation",
@@ -71,6 +72,7 @@ SETTINGS = frozenset(
         "sidecar_nofile",
         "sidecar_program",
         "sidecar_timeout",
+        "sidecar_unit",
     }
 )
 # Variables that plays set for themselves: registered results, facts, and variables of tasks. The same test finds them.
@@ -120,9 +122,17 @@ INTERNAL = frozenset(
         "rollout_step",
         "rollout_versions",
         "rollout_wave",
+        "sidecar__drop_ins",
+        "sidecar__files",
+        "sidecar__gone",
+        "sidecar__name",
+        "sidecar__second",
+        "sidecar__second_gone",
+        "sidecar__unit",
         "sidecar_applied",
         "sidecar_back_to",
         "sidecar_back_to_program",
+        "sidecar_configured",
         "sidecar_drop_ins",
         "sidecar_kept_keys",
         "sidecar_looked",
@@ -133,7 +143,6 @@ INTERNAL = frozenset(
         "sidecar_restore",
         "sidecar_retired",
         "sidecar_rolled_back",
-        "sidecar_unit",
     }
 )
 # No other project has variables that begin with these; with the others, a variable may well be the user's own.

@@ -272,19 +272,29 @@ def plan_drains(fleet: Fleet, wave: Sequence[str], answers: Answers) -> list[Dra
     return [Drain(consumer, hosts, list(pools)) for (consumer, pools), hosts in sorted(drains.items())]
 
 
+def restored_hosts(results: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return the hosts that were rolled back to the HAProxy that they had before Hamesh, by results of haproxy_info."""
+    return {result["item"] for result in results if result.get("restored") is True and not result.get("failed")}
+
+
 def problems(
-    fleet: Fleet, wave: Sequence[str], before: Answers, after: Answers, allow_shrink: Sequence[str] = ()
+    fleet: Fleet,
+    wave: Sequence[str],
+    before: Answers,
+    after: Answers,
+    allow_shrink: Sequence[str] = (),
+    restored: Collection[str] = (),
 ) -> list[str]:
     """Return a message for each problem that a wave has caused.
 
     The wave's backends that were up must be up by the majority of the witnesses, which are other hosts if there are
     any. On the wave's own sidecars, the servers that were up must be up, and min_ready of each pool that had a server
     up before, whichever servers it has now; servers that are down for the other hosts too are not the wave's problem.
-    A backend that is out of service on purpose is no problem.
+    A backend that is out of service on purpose is no problem. The hosts in `restored` have no sidecar any more.
     """
     others = {host: views for host, views in after.items() if host not in wave}
     messages = [*_backend_problems(fleet, wave, before, after)]
-    for host in fleet.sidecars(wave):
+    for host in fleet.sidecars([host for host in wave if host not in restored]):
         messages += _sidecar_problems(fleet, host, before.get(host, {}), after.get(host), others, allow_shrink)
     return messages
 

@@ -12,6 +12,8 @@ from ansible.module_utils.hamesh.haproxy.configuration import Configuration
 from ansible.module_utils.hamesh.haproxy.syntax import name_text
 from ansible.module_utils.hamesh.host import retire as under_test
 from ansible.module_utils.hamesh.host import sockets
+from ansible.module_utils.hamesh.host.adopt import Record, Store
+from ansible.module_utils.hamesh.host.generations import Generations
 from ansible.module_utils.hamesh.host.programs import Finished
 from ansible.module_utils.hamesh.host.retire import ClientPort, Kept, Observed, Request, RetireError, plan, retire
 
@@ -60,6 +62,8 @@ def request(**fields):
         pytest.param(host(ran=(OLDER,)), ["keep a copy of the file", *RETIRE], id="no copy of what runs"),
         pytest.param(host(EDITED), ["keep a copy of the file", *RETIRE], id="edited by hand"),
         pytest.param(host(None), RETIRE[:2], id="its file was deleted"),
+        pytest.param(host(process_files=("/srv/haproxy.cfg",)), RETIRE, id="its process read the file by another name"),
+        pytest.param(host(description=None, process_files=(str(PATH),)), RETIRE, id="no answer, and started with it"),
         pytest.param(
             host(unfinished=True),
             [*RETIRE[:2], "remove the record of a killed rollout", RETIRE[2]],
@@ -85,6 +89,15 @@ def test_a_sidecar_of_hamesh_is_retired(seen, steps):
         pytest.param(host(OTHER, RUNS), NOT_OURS, True, id="another file, not loaded yet"),
         pytest.param(host(OWN, RUNS, OTHER.description), NOT_OURS, True, id="our file, not loaded yet"),
         pytest.param(host(OWN, RUNS, ""), NOT_OURS, True, id="our file, and a process without a description"),
+        pytest.param(
+            host(OWN, RUNS, None, process_files=("/srv/web.cfg",)),
+            NOT_OURS,
+            True,
+            id="our file, and a process of others",
+        ),
+        pytest.param(
+            host(OWN, STOPPED, None, unit_file="/etc/x.service"), NOT_OURS, False, id="a unit that is not ours"
+        ),
     ],
 )
 def test_another_haproxy_is_left_alone(seen, reason, warned):
@@ -132,6 +145,30 @@ def test_a_build_is_replaced_by_the_package_only_where_no_other_haproxy_runs():
     assert not plan(host(OTHER, RUNS, OTHER.description, program_differs=True), request(restore=True)).program
 
 
+ORIGINAL = Record(BARE.text, True, True, "package", "", ((0o644, 0, 0), (0o755, 0, 0)))
+BEFORE = "restore generation 0"
+
+
+@pytest.mark.parametrize(
+    ("seen", "steps"),
+    [
+        pytest.param(host(program_differs=True), [*RETIRE[:2], BEFORE], id="running"),
+        pytest.param(host(None, DISABLED, None), [BEFORE], id="retired before"),
+        pytest.param(host(BARE, DISABLED, None), [BEFORE], id="killed while it was restored"),
+        pytest.param(host(BARE, RUNS, None), [], id="killed when it was restored"),
+        pytest.param(host(OTHER, DISABLED, None), [], id="another file since"),
+        pytest.param(host(OTHER, RUNS, OTHER.description), [], id="another HAProxy since"),
+    ],
+)
+def test_a_restoration_gives_back_generation_0_and_nothing_else(seen, steps):
+    seen = dataclasses.replace(seen, record=ORIGINAL, found=(Kept(OTHER, Path("1.found")),) if steps else ())
+    planned = plan(seen, request(restore=True))
+    assert (list(planned.steps), planned.original) == (steps, ORIGINAL if steps else None)
+    assert BEFORE not in plan(seen, request()).steps
+    restored = dataclasses.replace(seen, record=ORIGINAL._replace(restored=True))
+    assert BEFORE not in plan(restored, request(restore=True)).steps
+
+
 class Killed(BaseException):
     """Raised where a run is killed."""
 
@@ -147,7 +184,7 @@ class Host:
         host = self
 
         class Unit:
-            name = "haproxy.service"
+            name, timeout = "haproxy.service", 5.0
 
             def __init__(self, name, timeout):
                 pass
@@ -224,9 +261,47 @@ def test_check_mode_says_it_and_changes_nothing(sidecar):
         "remove the file",
     ]
     assert (outcome.diff["before"], outcome.diff["after"]) == (OWN.text, "")
+    assert outcome.other is False
     assert outcome.listeners == [{"service": "app", "address": "127.0.0.1:8081", "connections": 0}]
     done = sidecar.retire()
     assert (done.steps, done.generation) == (outcome.steps, OWN.generation)
+
+
+@pytest.mark.parametrize("failures", [[], ["haproxy.service does not run"]], ids=["serves", "does not serve"])
+@pytest.mark.parametrize("retired", [False, True])
+def test_a_host_with_generation_0_is_made_to_run_it(sidecar, monkeypatch, failures, retired):
+    calls = []
+
+    def restore(store, record, unit, installation):
+        calls.append((sidecar.active, store.path.exists(), record, installation.wanted))
+        store.path.write_text(record.text)
+        return failures
+
+    monkeypatch.setattr(under_test.adopt, "restore", restore)
+    store = Store(Generations(sidecar.path))
+    store.save(ORIGINAL)
+    if retired:
+        sidecar.retire()
+        assert calls == []
+    shown = sidecar.retire(restore=True, check_mode=True)
+    assert (calls, shown.steps[-1], shown.diff["after"]) == ([], BEFORE, BARE.text)
+    if failures:
+        with pytest.raises(RetireError, match=r"HAPROXY IS NOT SERVING: haproxy\.service does not run\. Look at"):
+            sidecar.retire(restore=True)
+    else:
+        assert sidecar.retire(restore=True).steps == shown.steps
+    assert shown.other is True
+    assert calls == [(False, True, ORIGINAL, "package")]
+    assert sidecar.path.read_text() == BARE.text
+
+
+def test_a_damaged_generation_0_stops_an_uninstallation_before_anything_is_changed(sidecar):
+    store = Store(Generations(sidecar.path))
+    store.save(ORIGINAL)
+    store.text.write_text("other")
+    with pytest.raises(RetireError, match=r"it is not the record of 00000-0\.original"):
+        sidecar.retire(restore=True)
+    assert sidecar.state == (True, True, True)
 
 
 def test_a_process_that_does_not_stop_is_killed(sidecar):
@@ -249,3 +324,12 @@ def test_the_established_connections_of_a_listener_are_counted():
         with socket.create_connection(("127.0.0.1", port)), socket.create_connection(("127.0.0.1", port)):
             assert sockets.connections({port}) == {("127.0.0.1", port): 2}
             assert sockets.connections({port + 1}) == {}
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_another_haproxy_is_reported_where_it_runs(sidecar, monkeypatch, active):
+    sidecar.path.write_text(OTHER.text)
+    sidecar.active = active
+    monkeypatch.setattr(under_test, "show_info", lambda *_: {"description": OTHER.description})
+    outcome = sidecar.retire()
+    assert (outcome.sidecar, outcome.changed, outcome.other) == (False, False, active)

@@ -99,6 +99,7 @@ def test_another_generation_is_a_difference():
     [
         {"host": "web9"},
         {"maxconn": 1},
+        {"unit": "haproxy-mesh.service"},
         {"listeners": ()},
     ],
 )

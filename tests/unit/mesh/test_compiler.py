@@ -134,6 +134,24 @@ def test_a_mistake_in_a_field_is_reported_with_what_is_allowed(fields, where, al
         ({"app1": {"mesh_address": "10.20.0.0"}}, "host app1: mesh_address", "network or broadcast address"),
         ({"web1": {"sidecar_dialect": "1.3"}}, "host web1: sidecar_dialect: '1.3'", "one of 1.4, 1.5"),
         ({"web1": {"sidecar_maxconn": 0}}, "host web1: sidecar_maxconn: 0", "from 1 to 1000000"),
+        (
+            {"web1": {"sidecar_unit": "nginx.service"}},
+            "host web1: sidecar_unit: 'nginx.service'",
+            "haproxy-NAME.service",
+        ),
+        ({"web1": {"sidecar_unit": "haproxy-../x.service"}}, "host web1: sidecar_unit", "haproxy-NAME.service"),
+        ({"web1": {"sidecar_unit": "haproxy-a.service\n"}}, "host web1: sidecar_unit", "haproxy-NAME.service"),
+        ({"web1": {"sidecar_unit": "haproxy-log.service"}}, "host web1: sidecar_unit", "haproxy-NAME.service"),
+        (
+            {
+                "web1": {
+                    **{"sidecar_unit": "haproxy-mesh.service", "haproxy_source": "archive", "haproxy_version": "2.8.5"},
+                    **{"haproxy_url": "/h.tar", "haproxy_checksum": f"sha256:{'0' * 64}"},
+                }
+            },
+            "host web1: sidecar_unit haproxy-mesh.service is a second HAProxy",
+            "haproxy_source: package",
+        ),
     ],
 )
 def test_a_mistake_in_a_host_variable_is_reported_with_what_is_allowed(hosts, where, allowed):

@@ -9,6 +9,7 @@ from ansible.module_utils.hamesh.haproxy.behaviour import changed_behaviours
 from ansible.module_utils.hamesh.haproxy.lint import lint
 from ansible.module_utils.hamesh.haproxy.releases import DIALECTS
 from ansible.module_utils.hamesh.haproxy.syntax import generation, name_text, parse
+from ansible.module_utils.hamesh.mesh.audit import audit
 from ansible.module_utils.hamesh.mesh.compiler import compile_mesh
 from ansible.module_utils.hamesh.mesh.render import render
 from effects import EFFECTS
@@ -169,3 +170,20 @@ def test_the_generation_is_the_hash_of_the_text():
     assert name_text(first.text) == first
     blank = first.text.replace(first.generation, "@generation@", 1)
     assert hashlib.sha256(blank.encode()).hexdigest().startswith(first.generation)
+
+
+def test_a_second_haproxy_has_a_socket_of_its_own_and_nothing_else_differs():
+    usual, second = (
+        text_of(compiled({}, {"web1": {"sidecar_unit": unit}})) for unit in ("haproxy.service", "haproxy-mesh.service")
+    )
+    assert text_of(compiled({}, {"web1": {}})) == text_of(compiled({}, {"web1": {"sidecar_unit": None}})) == usual
+    differing = [(a, b) for a, b in zip(usual.split("\n"), second.split("\n")) if a != b]
+    assert [lines for lines in differing if "description hamesh" not in lines[0]] == [
+        (
+            "    stats socket /run/haproxy/admin.sock mode 600 level admin",
+            "    stats socket /run/haproxy-mesh/admin.sock mode 600 level admin",
+        )
+    ]
+    for unit in ("haproxy.service", "haproxy-mesh.service"):
+        sidecar = compiled({}, {"web1": {"sidecar_unit": unit}}).sidecars["web1"]
+        assert audit(render(sidecar, TEMPLATE).text, sidecar) == []

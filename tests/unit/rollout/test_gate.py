@@ -18,6 +18,7 @@ from ansible.module_utils.hamesh.rollout.gate import (
     read_answers,
     read_dialects,
     read_fleet,
+    restored_hosts,
     servers_to_await,
     to_plain,
     unseen_services,
@@ -447,3 +448,18 @@ def test_only_sidecars_with_an_http_service_have_clients_that_lose_requests():
         "web2": {"dialect": "2.6", "services": ["cache"]},
     }
     assert read_dialects({"services": services, "sidecars": sidecars}) == {"web1": "1.4"}
+
+
+def test_a_sidecar_that_was_rolled_back_to_the_haproxy_before_it_need_not_answer():
+    before, after = answers_of(web1={}, user1={}), answers_of(web1={})
+    assert problems(FLEET, ["user1"], before, after) != []
+    assert problems(FLEET, ["user1"], before, after, restored={"user1"}) == []
+    assert problems(FLEET, ["user1"], before, after, restored={"web1"}) != []
+    results = [
+        {"item": "a", "restored": True},
+        {"item": "b", "restored": False},
+        {"item": "c", "restored": "yes"},
+        {"item": "d", "failed": True, "restored": True},
+        {"item": "e", "unreachable": True},
+    ]
+    assert restored_hosts(results) == {"a"}
