@@ -87,6 +87,10 @@ options:
     description: Seconds for each step, such as the reload with its verification.
     type: int
     default: 30
+  warn_states:
+    description: In check mode, warn of each state in RV(kept) and RV(overridden).
+    type: bool
+    default: true
 attributes:
   check_mode:
     support: full
@@ -184,6 +188,11 @@ overridden:
   type: list
   elements: str
   returned: always
+drains:
+  description: In check mode, the drains that M(haproxy_server) has recorded, as in M(haproxy_info). Otherwise empty.
+  type: list
+  elements: dict
+  returned: always
 errors:
   description: Errors of the configuration, each with line, text, why and the first release that rejects the line.
   type: list
@@ -208,6 +217,7 @@ ARGUMENTS = {
     "allow_shrink": {"type": "list", "elements": "str", "default": []},
     "hard_stop_after": {"type": "int", "default": 1800},
     "timeout": {"type": "int", "default": 30},
+    "warn_states": {"type": "bool", "default": True},
 }
 
 

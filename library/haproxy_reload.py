@@ -137,6 +137,11 @@ overridden:
   type: list
   elements: str
   returned: always
+drains:
+  description: In check mode, the drains that M(haproxy_server) has recorded, as in M(haproxy_info). Otherwise empty.
+  type: list
+  elements: dict
+  returned: always
 errors:
   description: Errors of the file, each with line, text, why and the first release that rejects the line.
   type: list

@@ -17,8 +17,9 @@ from typing import Any, Callable
 from ..haproxy import status
 from ..haproxy.configuration import Configuration
 from ..haproxy.status import unchecked_pools
-from . import runtime_state
+from . import drain_records, runtime_state
 from .check import check_text
+from .drain_records import RecordsError
 from .files import explain, read_text, write_atomically
 from .generations import FOUND
 from .lock import LockHeld, hold_lock
@@ -51,6 +52,7 @@ class Outcome:
     rolled_back: bool = False
     kept: list[str] = field(default_factory=list)
     overridden: list[str] = field(default_factory=list)
+    drains: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     errors: list[dict[str, Any]] = field(default_factory=list)
     diff: dict[str, str] = field(default_factory=dict)
@@ -89,6 +91,8 @@ def apply_configuration(request: Request) -> Outcome:
             _report_processes(outcome, target, observed, planned, request)
     except LockHeld as error:
         raise ApplyError(str(error), outcome) from None
+    except RecordsError as error:
+        raise ApplyError(f"{error}.", outcome) from None
     except ApplyError:
         raise
     except Exception as error:
@@ -118,8 +122,11 @@ def _report(outcome: Outcome, observed: Observed, planned: Plan, request: Reques
             "after": wanted.text,
         }
     if request.check_mode:
+        records = drain_records.standing(drain_records.read(), status.servers(observed.rows))
+        outcome.drains = drain_records.as_list(records)
         outcome.kept, outcome.overridden = list(planned.kept), list(planned.overridden)
-        outcome.warnings += [*planned.overridden, *(f"{state}, set at run time, is kept" for state in planned.kept)]
+        if request.warn_states:
+            outcome.warnings += [*planned.overridden, *(f"{state}, set at run time, is kept" for state in planned.kept)]
 
 
 def _report_processes(outcome: Outcome, target: Target, observed: Observed, planned: Plan, request: Request) -> None:

@@ -60,6 +60,7 @@ class Request(NamedTuple):
     program: str = ""
     replaces: str | None = None
     check_mode: bool = False
+    warn_states: bool = True  # of what is kept and overridden, in check mode
 
     @property
     def answer_timeout(self) -> float:

@@ -1,0 +1,158 @@
+"""Drains as the fleet reports them: what an interrupted run has left, and what operators see of them.
+
+A drain is plain data, an item of `drains` of haproxy_info or haproxy_apply. This module contacts no host.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
+
+from .gate import Fleet
+from .messages import join_names
+
+Drains = Mapping[str, Sequence[Mapping[str, Any]]]  # by host
+RESTORE = "ansible-playbook playbooks/restore-backend.yml -e backend="
+
+
+class Restore(NamedTuple):
+    """The backends that a run has left drained on a host's sidecar."""
+
+    host: str
+    backends: list[str]
+    run: Mapping[str, Any]
+
+
+class Left(NamedTuple):
+    """What to restore, and messages: about that, and about drains of runs that may still go on."""
+
+    restores: list[Restore]
+    restored: list[str]
+    kept: list[str]
+
+
+def left_drains(drains: Drains, has_ended: Callable[[Mapping[str, Any]], bool | None], expires: int) -> Left:
+    """Return which drains of other runs are to be restored, and which are not.
+
+    has_ended: returns whether a run has ended, None if that is not known, as for a run of another controller. That one
+    counts as ended `expires` seconds after its drain. Drains of operators are neither.
+    """
+    restores: list[Restore] = []
+    ended_by_server: dict[tuple[str, str], set[str]] = {}
+    going_on: dict[tuple[str, str], set[str]] = {}
+    for host, of_host in drains.items():
+        backends: dict[str, tuple[Mapping[str, Any], list[str]]] = {}
+        for drain in of_host:
+            run = drain["run"]
+            if run:
+                ended = has_ended(run)
+                over = drain["seconds"] >= expires if ended is None else ended
+                group = ended_by_server if over else going_on
+                group.setdefault((str(drain["server"]), _name(run)), set()).add(host)
+                if over:
+                    names = backends.setdefault(repr(sorted(run.items())), (run, []))[1]
+                    names += [str(drain["server"])] if drain["server"] not in names else []
+        restores += [Restore(host, names, run) for run, names in backends.values()]
+    return Left(
+        restores,
+        [
+            f"{server} was left drained on {_hosts(hosts)} by an interrupted run of {run}, and this run restores it"
+            for (server, run), hosts in sorted(ended_by_server.items())
+        ],
+        [
+            f"{server} is drained on {_hosts(hosts)} by a run of {run} that may still go on, and stays so. If that run "
+            f"has ended, restore it: {RESTORE}{server}"
+            for (server, run), hosts in sorted(going_on.items())
+        ],
+    )
+
+
+def distribute_restores(restores: Sequence[Restore], hosts: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return restores by the host that does them: their own host if it is one of `hosts`."""
+    others = itertools.cycle(hosts)
+    work: dict[str, list[dict[str, Any]]] = {host: [] for host in hosts}
+    for restore in restores:
+        work[restore.host if restore.host in work else next(others)].append(restore._asdict())
+    return work
+
+
+def backends_problem(fleet: Fleet, backends: Sequence[str], hosts: Sequence[str]) -> str:
+    """Return why these backends cannot be drained or restored; "" where they can. hosts: of the inventory."""
+    if not backends:
+        return "backend is not set; use -e backend=HOST"
+    members = {host for of_service in fleet.members.values() for host in of_service}
+    for backend in backends:
+        if backend not in members:
+            known = backend in hosts
+            return f"backend={backend} " + (
+                "serves no pool of the mesh" if known else "is not a host of this inventory"
+            )
+    return ""
+
+
+def backends_by_consumer(fleet: Fleet, backends: Sequence[str]) -> dict[str, list[str]]:
+    """Return those of the backends that each consumer calls."""
+    called: dict[str, list[str]] = {}
+    for backend in backends:
+        services = fleet.served_by([backend])
+        for consumer in dict.fromkeys(host for service in services for host in fleet.consumers[service]):
+            called.setdefault(consumer, []).append(backend)
+    return called
+
+
+def list_drains(looks: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return a line for each backend of a pool that is out of service, with where, for how long and by whom.
+
+    looks: results of haproxy_info by host, of hosts with a sidecar. What is out of service without a record is so by
+    the inventory, or was set on the host itself.
+    """
+    groups: dict[tuple[str, str, str, str], list[tuple[str, int]]] = {}
+    for host, look in looks.items():
+        records = {(drain["pool"], drain["server"]): drain for drain in look["drains"]}
+        for server in look["servers"]:
+            state = _state(server)
+            record = records.get((server["pool"], server["server"]))
+            if state:
+                by = f"by {record['by']}" if record else "without a record: by the inventory, or by hand on the host"
+                by += f" in a run of {_name(record['run'])}" if record and record["run"] else ""
+                seconds = record["seconds"] if record else server["since"]
+                groups.setdefault((server["server"], server["pool"], state, by), []).append((host, int(seconds)))
+    return [
+        f"{server} in {pool}: {state} on {_hosts({host for host, _ in places})}, "
+        f"for {_duration(max(seconds for _, seconds in places))}, {by}"
+        for (server, pool, state, by), places in sorted(groups.items())
+    ]
+
+
+def list_states(kept: Mapping[str, Iterable[str]], overridden: Mapping[str, Iterable[str]]) -> list[str]:
+    """Return a line for each state and weight that was set at run time, with the hosts on which a rollout keeps it; and
+    for each that it overrides. kept, overridden: of haproxy_apply, by host."""
+    lines = []
+    for messages, ending in ((kept, ", set at run time, is kept"), (overridden, "")):
+        hosts: dict[str, set[str]] = {}
+        for host, of_host in messages.items():
+            for message in of_host:
+                hosts.setdefault(message, set()).add(host)
+        lines += [f"{message}{ending}, on {_hosts(names)}" for message, names in sorted(hosts.items())]
+    return lines
+
+
+def _state(server: Mapping[str, Any]) -> str:
+    if server["status"].startswith("MAINT"):
+        return "maintenance"
+    return "drain" if server["weight"] == 0 or server["status"].startswith("DRAIN") else ""
+
+
+def _name(run: Mapping[str, Any]) -> str:
+    return f"{run['playbook']} on {run['controller']} (pid {run['pid']})"
+
+
+def _hosts(names: Iterable[str]) -> str:
+    hosts = sorted(names)
+    return f"{len(hosts)} host{'s' if len(hosts) > 1 else ''} ({join_names(hosts)})"
+
+
+def _duration(seconds: int) -> str:
+    if seconds < 120:
+        return f"{seconds} s"
+    return f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h"
