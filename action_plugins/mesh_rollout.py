@@ -46,7 +46,9 @@ ARGUMENTS = {
     "looks": {"type": "dict", "default": {}},
     "backends": {"type": "list", "elements": "str", "default": []},
     "expires": {"type": "int", "default": 1800},
+    "drained": {"type": "list", "elements": "str"},
     "kept": {"type": "dict", "default": {}},
+    "restarts": {"type": "dict", "default": {}},
     "overridden": {"type": "dict", "default": {}},
 }
 
@@ -136,7 +138,8 @@ class ActionModule(ActionBase):
         return {"told": drains.list_drains(looks)}
 
     def states(self) -> dict[str, Any]:
-        return {"told": drains.list_states(self.arguments["kept"], self.arguments["overridden"])}
+        states = drains.list_states(self.arguments["kept"], self.arguments["overridden"])
+        return {"told": [*states, *drains.list_restarts(self.arguments["restarts"])]}
 
     def plan(self) -> dict[str, Any]:
         policy = read_policy(self.arguments["hypervisors"], self.arguments["growth"])
@@ -162,11 +165,13 @@ class ActionModule(ActionBase):
         shortages = gate.pool_shortages(self.hosts, self._pools())
         if shortages:
             raise RolloutError(["This wave cannot start now; none of its hosts was changed.", *shortages])
-        drains = gate.plan_drains(self.fleet, self.hosts, self.answers)
+        drained = self.arguments["drained"]
+        hosts = [host for host in self.hosts if drained is None or host in drained]
+        planned = gate.plan_drains(self.fleet, hosts, self.answers, self.arguments["disruptive"])
         return {
             "up": gate.servers_to_await(self.hosts, self.answers),
             "seen": gate.to_plain(self.answers),
-            "drains": gate.distribute([drain._asdict() for drain in drains], self.hosts),
+            "drains": gate.distribute([drain._asdict() for drain in planned], self.hosts),
         }
 
     def end(self) -> dict[str, Any]:

@@ -137,6 +137,10 @@ overridden:
   type: list
   elements: str
   returned: always
+restart:
+  description: In check mode, why a reload is not enough, see M(haproxy_apply). Otherwise empty.
+  type: str
+  returned: always
 drains:
   description: In check mode, the drains that M(haproxy_server) has recorded, as in M(haproxy_info). Otherwise empty.
   type: list

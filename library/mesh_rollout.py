@@ -24,7 +24,7 @@ options:
         that are done, those that are not, and how to resume.
       - V(left) returns which O(drains) a run has left that has ended. V(consumers) returns the hosts that call
         O(backends). V(drains) returns lines with all servers of O(looks) that are out of service. V(states) returns
-        lines with what is O(kept) and O(overridden).
+        lines with what is O(kept) and O(overridden), and with O(restarts).
     type: str
     required: true
     choices: [ask, left, plan, begin, end, stop, consumers, drains, states]
@@ -110,6 +110,14 @@ options:
         it was started on another controller.
     type: int
     default: 1800
+  drained:
+    description: Those of O(hosts) that are drained in the wave, for V(begin). All of them if left out.
+    type: list
+    elements: str
+  restarts:
+    description: C(restart) of M(haproxy_apply) by host, for V(states).
+    type: dict
+    default: {}
   kept:
     description: C(kept) of M(haproxy_apply) by host, for V(states).
     type: dict

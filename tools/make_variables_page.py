@@ -29,7 +29,7 @@ The mesh itself, `mesh_networks`, `mesh_services` and the variables of hosts (`m
 |---|---|---|
 | `mesh_hosts` | `all` | The hosts to work on, a pattern. `--limit` narrows it. |
 | `mesh_allow_shrink` | `[]` | Services whose pools may shrink below their `min_ready`. The same for all hosts. |
-| `backend` |  | For `drain-backend.yml`, `restore-backend.yml` and `find-consumers.yml`: hosts, `a,b` or a list; required. |
+| `backend` |  | For `drain-backend.yml`, `restore-backend.yml`, `find-consumers.yml`: `a`, `a,b` or a list; required. |
 | `drain_wait` | `60` | Seconds that `drain-backend.yml` waits for sessions to end. |
 | `drain_force` | `false` | `true`: `drain-backend.yml` sets maintenance even if sessions are still open. |
 | `restore_wait` | `60` | Seconds that `restore-backend.yml` waits for a health check. |

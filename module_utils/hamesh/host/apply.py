@@ -53,6 +53,7 @@ class Outcome:
     kept: list[str] = field(default_factory=list)
     overridden: list[str] = field(default_factory=list)
     drains: list[dict[str, Any]] = field(default_factory=list)
+    restart: str = ""
     warnings: list[str] = field(default_factory=list)
     errors: list[dict[str, Any]] = field(default_factory=list)
     diff: dict[str, str] = field(default_factory=dict)
@@ -125,7 +126,10 @@ def _report(outcome: Outcome, observed: Observed, planned: Plan, request: Reques
         records = drain_records.standing(drain_records.read(), status.servers(observed.rows))
         outcome.drains = drain_records.as_list(records)
         outcome.kept, outcome.overridden = list(planned.kept), list(planned.overridden)
+        outcome.restart = planned.restart
         if request.warn_states:
+            if planned.restart:
+                outcome.warnings.append(f"{request.unit} will be restarted, not reloaded: {planned.restart}")
             outcome.warnings += [*planned.overridden, *(f"{state}, set at run time, is kept" for state in planned.kept)]
 
 

@@ -123,8 +123,11 @@ def _number(value: object, most: int) -> int:
 
 
 def save(records: Mapping[str, Record]) -> None:
-    """Replace the records of this host, atomically. Raises OSError."""
+    """Replace the records of this host, atomically; without any, remove their file. Raises OSError."""
     own_directory(lock.RECORDS)
+    if not records:
+        path().unlink(missing_ok=True)
+        return
     write_atomically(path(), json.dumps({name: _plain(record) for name, record in records.items()}), mode=0o600)
 
 

@@ -137,6 +137,17 @@ def list_states(kept: Mapping[str, Iterable[str]], overridden: Mapping[str, Iter
     return lines
 
 
+def list_restarts(restarts: Mapping[str, str]) -> list[str]:
+    """Return a line for each reason for which sidecars are restarted. restarts: the reason by host, "" for none."""
+    reasons = {
+        reason: [host for host in restarts if restarts[host] == reason] for reason in restarts.values() if reason
+    }
+    return [
+        f"haproxy.service is restarted, not reloaded, on {_hosts(hosts)}, drained before: {reason}"
+        for reason, hosts in sorted(reasons.items())
+    ]
+
+
 def _state(server: Mapping[str, Any]) -> str:
     if server["status"].startswith("MAINT"):
         return "maintenance"

@@ -14,6 +14,7 @@ from ansible.module_utils.hamesh.rollout.drains import (
     distribute_restores,
     left_drains,
     list_drains,
+    list_restarts,
     list_states,
 )
 from ansible.module_utils.hamesh.rollout.gate import Fleet
@@ -153,6 +154,13 @@ def test_what_is_out_of_service_is_listed_once_per_backend_with_its_hosts():
         f"user1 in users: drain on 1 host (web4), for 2 h, {WITHOUT}",
         "user1 in users: maintenance on 2 hosts (web1, web2), for 90 s, by anna@laptop",
         f"user2 in users: maintenance on 1 host (web4), for 2 h, {WITHOUT}",
+    ]
+
+
+def test_restarts_are_reported_once_per_reason_with_their_hosts():
+    assert list_restarts({"web1": "why", "web2": "", "web3": "why", "web4": "else"}) == [
+        "haproxy.service is restarted, not reloaded, on 1 host (web4), drained before: else",
+        "haproxy.service is restarted, not reloaded, on 2 hosts (web1, web3), drained before: why",
     ]
 
 
