@@ -317,7 +317,17 @@ class Change:
         self.outcome.warnings += self.outcome.overridden
         self._keep_copy(text)
         self.target.journal.clear()
+        self._remove_ended_drains(text)
         return ""
+
+    def _remove_ended_drains(self, text: Configuration) -> None:
+        """Remove the records of drains that have ended with this change, so that they cannot count for later ones."""
+        with contextlib.suppress(StatsSocketError, RecordsError, OSError):  # the next change does it
+            records = drain_records.read()
+            rows = show_stat(text.socket, self.request.answer_timeout, text.lines) if records else []
+            standing = drain_records.standing(records, status.servers(rows), text.servers)
+            if standing != records:
+                drain_records.save(standing)
 
     def _keep_copy(self, text: Configuration) -> None:
         try:

@@ -331,11 +331,7 @@ def observe(request: Request) -> tuple[Observed, Process]:
         raise DrainError(f"{request.path} has no 'stats socket /path' in its global section; add it", Outcome())
     process = Process(configuration, request.timeout)
     servers, lines = process.servers(), configuration.servers
-    records = {
-        name: record
-        for name, record in drain_records.standing(drain_records.read(), servers).items()
-        if name in lines and lines[name].ready  # otherwise the inventory has taken it out of service since
-    }
+    records = drain_records.standing(drain_records.read(), servers, lines)
     chosen = [
         process.with_weight(server, drain_records.weight_before(records.get(name), lines.get(name)))
         for server in servers
@@ -362,7 +358,9 @@ def plan_records(observed: Observed, planned: Plan, request: Request, now: float
     drained = {
         server.name: (server.weight, lines[server.name].weight)
         for server in observed.chosen
-        if server.name in lines and lines[server.name].ready and _takes_no_requests(planned.goals[server.name])
+        for goal in [planned.goals[server.name]]
+        if server.name in lines and lines[server.name].ready and _takes_no_requests(goal)
+        if request.state or not goal.weight  # another weight for a server in maintenance is no drain
     }
     by = drain_records.word(request.by or os.environ.get("SUDO_USER", drain_records.OPERATOR))
     run = drain_records.read_run(request.run) if request.run else None

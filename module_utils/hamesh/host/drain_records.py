@@ -140,15 +140,27 @@ def word(text: str) -> str:
     return NOT_IN_WORD.sub("_", text)[:200] or OPERATOR
 
 
-def standing(records: Mapping[str, Record], servers: Collection[Mapping[str, Any]]) -> Records:
-    """Return the records of servers that are out of service now. servers: as from status.servers. A record without its
-    drain is left where the process was started from its file, or a server was made ready by hand."""
+def standing(
+    records: Mapping[str, Record],
+    servers: Collection[Mapping[str, Any]],
+    lines: Mapping[str, ServerLine] | None = None,
+) -> Records:
+    """Return the records of servers that are out of service now, and ready by their lines, where these are known.
+
+    servers: as from status.servers. A record without its drain is left where the process was started from its file, or
+    a server was made ready by hand; one of a server that is not ready by its line, where the inventory has taken it out
+    of service since.
+    """
     names = {
         f"{server['pool']}/{server['server']}"
         for server in servers
         if is_out_of_service(server["status"], server["weight"])
     }
-    return {name: record for name, record in records.items() if name in names}
+    return {
+        name: record
+        for name, record in records.items()
+        if name in names and (lines is None or (name in lines and lines[name].ready))
+    }
 
 
 def as_list(records: Mapping[str, Record], now: float = 0) -> list[dict[str, Any]]:

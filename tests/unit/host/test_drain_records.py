@@ -6,7 +6,7 @@ import json
 
 import pytest
 from ansible.module_utils.hamesh.haproxy.configuration import ServerLine
-from ansible.module_utils.hamesh.host import drain, drain_records, lock
+from ansible.module_utils.hamesh.host import apply, drain, drain_records, lock, observe
 from ansible.module_utils.hamesh.host.drain import DrainError, Request, change_servers
 from ansible.module_utils.hamesh.host.drain_records import (
     Record,
@@ -21,6 +21,7 @@ from ansible.module_utils.hamesh.host.drain_records import (
     weight_before,
     word,
 )
+from ansible.module_utils.hamesh.host.plan import Plan
 from process import starter
 
 RUN = Run("rolling-restart.yml", "laptop", 77, "boot:12")
@@ -254,6 +255,30 @@ def test_an_operator_takes_over_the_drain_of_a_run(sidecar):
     assert read()["app/user1"].run is None
     assert change("as_before", run=RUN).changed is False
     assert process.servers["app/user1"]["maint"] is True
+
+
+def test_another_weight_for_a_server_in_maintenance_does_not_take_over_the_drain_of_a_run(sidecar):
+    process, change = sidecar()
+    change("maint", run=RUN)
+    assert change(weight="50").warnings == []
+    change("as_before", run=RUN)
+    server = process.servers["app/user1"]
+    assert (server["maint"], server["weight"], read()) == (False, 50, {})
+
+
+def test_records_of_drains_that_a_change_of_the_configuration_has_ended_are_removed(tmp_path):
+    process, configuration = starter(tmp_path)(*PAIR, "user3 10.0.0.3:80 weight 100 check disabled")
+    process.servers["app/user2"]["maint"] = True
+    save({f"app/user{number}": OF_RUN for number in (1, 2, 3, 4)})
+    path = str(tmp_path / "haproxy.cfg")
+    request = observe.Request(None, None, path, f"{path}/haproxy", "haproxy.service", None, [], 1800, 5.0)
+    seen = observe.Observed(tmp_path, configuration)
+    change = apply.Change(request, observe.Target(request), seen, Plan(configuration), apply.Outcome())
+    change._remove_ended_drains(configuration)
+    assert list(read()) == ["app/user2"]
+    process.stop()
+    change._remove_ended_drains(configuration)
+    assert list(read()) == ["app/user2"]
 
 
 def test_what_the_inventory_has_taken_out_of_service_is_not_recorded_or_restored(sidecar, tmp_path):
