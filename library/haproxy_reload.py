@@ -49,6 +49,10 @@ options:
     description: Seconds for each step, such as the reload with its verification.
     type: int
     default: 30
+  may_restart:
+    description: With V(false), fail and change nothing where a reload was requested and is not enough.
+    type: bool
+    default: true
 attributes:
   check_mode:
     support: full
@@ -165,6 +169,7 @@ ARGUMENTS = {
     "allow_shrink": {"type": "list", "elements": "str", "default": []},
     "hard_stop_after": {"type": "int", "default": 1800},
     "timeout": {"type": "int", "default": 30},
+    "may_restart": {"type": "bool", "default": True},
 }
 
 

@@ -189,8 +189,8 @@ def _refusal(observed: Observed, request: Request) -> tuple[str, Sequence[Mappin
 
 def _unannounced(reason: str) -> str:
     return (
-        f"a reload is not enough: {reason}. The check before this change did not announce a restart, so the host was "
-        "not drained; run it again, and the host is drained and restarted"
+        f"a reload is not enough: {reason}. A restart was not announced, so the host was not drained; run site.yml "
+        "or playbooks/rolling-restart.yml, which drain it before"
     )
 
 

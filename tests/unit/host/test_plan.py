@@ -225,7 +225,7 @@ def test_a_restart_is_planned_with_its_reason_and_only_where_it_was_announced():
     assert plan(host(NEW, restart_reason=WHY), request()).restart == ""  # nothing changes
     assert plan(host(restart_reason=WHY), request(None, act="restart")).restart == ""  # requested
     refused = plan(host(restart_reason=WHY), request(may_restart=False))
-    assert refused.refusal.startswith(f"a reload is not enough: {WHY}. The check before this change did not announce")
+    assert refused.refusal.startswith(f"a reload is not enough: {WHY}. A restart was not announced")
     assert not refused.changes
     assert plan(host(), request(may_restart=False)).refusal == ""
     assert plan(host(restart_reason=WHY), request(None, act="restart", may_restart=False)).refusal == ""
