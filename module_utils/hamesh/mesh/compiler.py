@@ -37,7 +37,15 @@ MAX_ID = 2_147_483_647
 # Names of the controller to Ansible, whose facts would be those of a host with such a name.
 CONTROLLER = ("127.0.0.1", "::1")
 # Groups that plays make of hosts that a run is about.
-MADE_GROUPS = ("rollout_due", "rollout_idle", "rollout_undone", "rollback_possible", "rollback_impossible")
+MADE_GROUPS = (
+    "rollout_due",
+    "rollout_idle",
+    "rollout_reloaded",
+    "rollout_restarted",
+    "rollout_undone",
+    "rollback_possible",
+    "rollback_impossible",
+)
 
 
 class MeshError(Exception):
