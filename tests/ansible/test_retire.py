@@ -155,6 +155,7 @@ if [ "$(grep -c "^{host} haproxy_retire" {calls})" = {fails} ]; then
     echo '{"failed": true, "msg": "it broke"}'
 else
     echo '{"changed": true, "outdated": true, "sidecar": true, "generation": "1a2b", "matched": 0, "files": [],
+        "kept": [], "overridden": [], "restart": "", "drains": [], "program": "", "previous_program": "",
         "stdout": "hi ", "stat": {"exists": true}, "servers": {"before": [], "after": []}}'
 fi
 """

@@ -29,6 +29,7 @@ class Plan:
     back_up: bool = False  # keep the replaced file, which is not among the kept generations
     verb: str = ""  # of systemctl: start, reload, restart; "": nothing
     method: str = "none"  # see RETURN of haproxy_apply
+    restart: str = ""  # why it is a restart, where a reload was requested
     keep: bool = False  # keep a copy of what runs, where there is none
     finish: bool = False  # finish the change of a killed run
     end: tuple[OldProcess, ...] = ()  # processes to end
@@ -56,6 +57,9 @@ def plan(observed: Observed, request: Request) -> Plan:
     unfinished, swap = observed.unfinished, observed.file is None or observed.file.text != wanted.text
     reasons = _reasons(observed, request, swap)
     verb, method = _verb(observed, request, bool(reasons))
+    restart = observed.restart_reason if verb == "restart" and request.act != "restart" else ""
+    if restart and not request.may_restart:
+        return Plan(wanted, _unannounced(restart), warnings=tuple(warnings))
     if unfinished is not None and not reasons:
         reasons = [UNFINISHED]
     keep = not observed.kept or observed.kept[0].configuration.text != wanted.text
@@ -80,6 +84,7 @@ def plan(observed: Observed, request: Request) -> Plan:
         back_up=swap and observed.file is not None and not _is_kept(observed, observed.file),
         verb=verb,
         method=method,
+        restart=restart,
         keep=keep,
         finish=unfinished is not None,
         end=tuple(old for old in observed.old if old.seconds > request.hard_stop_after),
@@ -210,6 +215,13 @@ def _refusal(observed: Observed, request: Request) -> tuple[str, Sequence[Mappin
             (),
         )
     return "", ()
+
+
+def _unannounced(reason: str) -> str:
+    return (
+        f"a reload is not enough: {reason}. A restart was not announced, so the host was not drained; run site.yml "
+        "or playbooks/rolling-restart.yml, which drain it before"
+    )
 
 
 def _changed_meanwhile(observed: Observed, request: Request) -> str:
