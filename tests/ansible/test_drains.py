@@ -55,7 +55,7 @@ import json, os
 from ansible.module_utils.basic import AnsibleModule
 
 KEYS = {"content": "str", "generation": "str", "replaces": "str", "program": "str", "dialect": "str", "user": "str",
-        "allow_shrink": "list", "hard_stop_after": "int", "timeout": "int", "warn_states": "bool",
+        "allow_shrink": "list", "allow_down": "list", "hard_stop_after": "int", "timeout": "int", "warn_states": "bool",
         "may_restart": "bool", "nofile": "int"}
 module = AnsibleModule(argument_spec={key: {"type": kind} for key, kind in KEYS.items()}, supports_check_mode=True)
 restart = "why" if module.params["timeout"] == RESTARTED and module.check_mode else ""
@@ -73,6 +73,12 @@ from ansible.module_utils.basic import AnsibleModule
 
 KEYS = {"name": "str", "files": "list", "units": "list"}
 module = AnsibleModule(argument_spec={key: {"type": kind} for key, kind in KEYS.items()}, supports_check_mode=True)
+module.exit_json(changed=False, outdated=False)
+"""
+RETIRE = """#!/usr/bin/python
+from ansible.module_utils.basic import AnsibleModule
+
+module = AnsibleModule(argument_spec={"timeout": {"type": "int"}}, supports_check_mode=True)
 module.exit_json(changed=False, outdated=False)
 """
 RESTARTED = 31  # sidecar_timeout of the host that is restarted, by which the module knows it
@@ -204,7 +210,7 @@ def give_app1_a_sidecar(tmp_path):
 
 
 def test_a_host_whose_sidecar_must_be_restarted_is_announced_and_drained_before(project, tmp_path):
-    for name, text in (("haproxy_apply", APPLY), ("host_files", FILES)):
+    for name, text in (("haproxy_apply", APPLY), ("host_files", FILES), ("haproxy_retire", RETIRE)):
         fake = text.replace("DIRECTORY", repr(str(tmp_path))).replace("RESTARTED", str(RESTARTED))
         (tmp_path / f"library/{name}.py").write_text(fake)
     (tmp_path / "roles/haproxy/tasks/package.yml").write_text("[]\n")
