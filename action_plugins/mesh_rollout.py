@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import ansible.module_utils
-from ansible import constants
+from ansible import constants, context
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -20,13 +20,14 @@ if str(Path(__file__).resolve().parents[1] / "module_utils") not in ansible.modu
     ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 from ansible.module_utils.hamesh.mesh.build_dir import RUN_BUILD, BuildError, read_run_index
-from ansible.module_utils.hamesh.rollout import gate, messages
+from ansible.module_utils.hamesh.rollout import drains, gate, messages, run
 from ansible.module_utils.hamesh.rollout.waves import RolloutError, read_policy
 
 display = Display()
 BUILD = Path(__file__).resolve().parents[1] / "build/mesh"
+STEPS = ["ask", "left", "plan", "begin", "end", "stop", "report", "consumers", "drains", "states"]
 ARGUMENTS = {
-    "step": {"type": "str", "required": True, "choices": ["ask", "plan", "begin", "end", "stop", "report"]},
+    "step": {"type": "str", "required": True, "choices": STEPS},
     "hosts": {"type": "list", "elements": "str", "required": True},
     "build_dir": {"type": "path", "default": str(BUILD)},
     "plan": {"type": "dict"},
@@ -42,6 +43,16 @@ ARGUMENTS = {
     "versions": {"type": "dict", "default": {}},
     "disruptive": {"type": "bool", "default": False},
     "allow_shrink": {"type": "list", "elements": "str", "default": []},
+    "drains": {"type": "dict", "default": {}},
+    "looks": {"type": "dict", "default": {}},
+    "backends": {"type": "list", "elements": "str", "default": []},
+    "all": {"type": "bool", "default": False},
+    "optional": {"type": "bool", "default": False},
+    "expires": {"type": "int", "default": 1800},
+    "drained": {"type": "list", "elements": "str"},
+    "kept": {"type": "dict", "default": {}},
+    "restarts": {"type": "dict", "default": {}},
+    "overridden": {"type": "dict", "default": {}},
 }
 
 
@@ -91,7 +102,52 @@ class ActionModule(ActionBase):
             "witnesses": gate.distribute(witnesses, self.hosts),
             # The sidecars of a wave are asked, too. A plan need not ask all of them.
             "sidecars": self.fleet.sidecars(self.hosts) if self.arguments["plan"] else [],
+            "drained_on": gate.distribute(self._drained_on(), self.hosts),
         }
+
+    def _drained_on(self) -> list[str]:
+        """Return the sidecars on which an earlier run of the same playbook may have left drains, before a plan."""
+        if self.arguments["plan"]:
+            return []
+        if not self.arguments["disruptive"]:
+            return self.fleet.sidecars(self.hosts)
+        services = self.fleet.served_by(self.hosts)
+        consumers = [host for service in services for host in self.fleet.consumers[service]]
+        return list(dict.fromkeys([*self.fleet.sidecars(self.hosts), *consumers]))
+
+    def left(self) -> dict[str, Any]:
+        left = drains.left_drains(self.arguments["drains"], run.has_ended, self.arguments["expires"])
+        for message in left.kept:
+            display.warning(message)
+        return {"restores": drains.distribute_restores(left.restores, self.hosts), "told": left.restored}
+
+    def consumers(self) -> dict[str, Any]:
+        asked, inventory = self.arguments["backends"], self.task_vars["groups"]["all"]
+        earlier = drains.read_earlier(self.index)
+        problem = drains.backends_problem(self.fleet, asked, inventory, earlier.former, self.arguments["optional"])
+        if problem:
+            raise RolloutError([problem])
+        gone = drains.gone_problems(asked, inventory, earlier.former) if self.arguments["all"] else []
+        if gone:
+            raise RolloutError(gone)
+        backends = drains.backends_by_consumer(self.fleet, asked, earlier)
+        consumers = [host for host in self.hosts if host in backends]
+        return {
+            "consumers": consumers,
+            "backends": backends,
+            "told": f"Consumers of {', '.join(asked)}: {', '.join(consumers) or 'none'}",
+        }
+
+    def drains(self) -> dict[str, Any]:
+        looks = {host: look for host, look in self.arguments["looks"].items() if look.get("sidecar", True)}
+        unknown = [host for host, look in looks.items() if "drains" not in look]
+        if unknown:
+            raise RolloutError([f"These hosts did not report their drains: {messages.join_names(unknown)}."])
+        return {"told": drains.list_drains(looks)}
+
+    def states(self) -> dict[str, Any]:
+        states = drains.list_states(self.arguments["kept"], self.arguments["overridden"])
+        return {"told": [*states, *drains.list_restarts(self.arguments["restarts"])]}
 
     def plan(self) -> dict[str, Any]:
         policy = read_policy(self.arguments["hypervisors"], self.arguments["growth"])
@@ -116,6 +172,7 @@ class ActionModule(ActionBase):
             "left_out": plan.left_out,
             "down": {service: hosts for service, hosts in down.items() if hosts},
             "unseen": unseen,
+            "run": run.this_run(context.CLIARGS.get("args") or ()),
         }
 
     def begin(self) -> dict[str, Any]:
@@ -127,11 +184,16 @@ class ActionModule(ActionBase):
             down = {} if self.arguments["disruptive"] else gate.down_members(self.fleet, self.hosts, self.answers)
             since = gate.down_since_plan(down, known_down)
             raise RolloutError(["This wave cannot start now; none of its hosts was changed.", *shortages, *since])
-        drains = gate.plan_drains(self.fleet, self.hosts, self.answers)
+        drained = self.arguments["drained"]
+        hosts = [host for host in self.hosts if drained is None or host in drained]
+        planned = gate.plan_drains(self.fleet, hosts, self.answers, self.arguments["disruptive"])
+        # A host whose sidecar is retired in the wave does no drains: other hosts of the wave do.
+        sidecars = self.fleet.sidecars(self.hosts)
+        workers = self.hosts if drained is None else [host for host in self.hosts if host in {*drained, *sidecars}]
         return {
             "up": gate.servers_to_await(self.hosts, self.answers),
             "seen": gate.to_plain(self.answers),
-            "drains": gate.distribute([drain._asdict() for drain in drains], self.hosts),
+            "drains": gate.distribute([drain._asdict() for drain in planned], workers),
         }
 
     def end(self) -> dict[str, Any]:

@@ -108,6 +108,22 @@ options:
     description: Seconds for each step, such as the reload with its verification.
     type: int
     default: 30
+  warn_states:
+    description: In check mode, warn of RV(restart), and of each state in RV(kept) and RV(overridden).
+    type: bool
+    default: true
+  may_restart:
+    description: With V(false), fail and change nothing where a reload is not enough, see RV(method).
+    type: bool
+    default: true
+  nofile:
+    description: The C(LimitNOFILE) that O(unit) will have when this is applied, for a check before it is set.
+    type: int
+    default: 0
+  user:
+    description: The C(User) that O(unit) will have when this is applied, for a check before it is set.
+    type: str
+    default: ""
 attributes:
   check_mode:
     support: full
@@ -205,6 +221,15 @@ overridden:
   type: list
   elements: str
   returned: always
+restart:
+  description: In check mode, why a restart is needed where a reload is not enough, see RV(method). Otherwise empty.
+  type: str
+  returned: always
+drains:
+  description: In check mode, the drains that M(haproxy_server) has recorded, as in M(haproxy_info). Otherwise empty.
+  type: list
+  elements: dict
+  returned: always
 errors:
   description: Errors of the configuration, each with line, text, why and the first release that rejects the line.
   type: list
@@ -232,6 +257,10 @@ ARGUMENTS = {
     "allow_down": {"type": "list", "elements": "str", "default": []},
     "hard_stop_after": {"type": "int", "default": 1800},
     "timeout": {"type": "int", "default": 30},
+    "warn_states": {"type": "bool", "default": True},
+    "may_restart": {"type": "bool", "default": True},
+    "nofile": {"type": "int", "default": 0},
+    "user": {"type": "str", "default": ""},
 }
 
 

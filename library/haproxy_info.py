@@ -99,8 +99,17 @@ servers:
   type: list
   elements: dict
   returned: when a sidecar answered
+drains:
+  description:
+    - Servers that were taken out of service by M(haproxy_server) and still are, each with C(pool), C(server), C(by),
+      C(since) and C(seconds), the C(weight) before, and the C(run) that needs it or null for an operator's. Servers
+      that are out of service without it are so by the file, or were set over the socket.
+  type: list
+  elements: dict
+  returned: when a sidecar answered, and the records are readable (as root)
 """
 
+import contextlib
 import time
 from pathlib import Path
 from typing import Any
@@ -108,7 +117,10 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hamesh import VERSION
 from ansible.module_utils.hamesh.haproxy import status
+from ansible.module_utils.hamesh.host import drain_records
 from ansible.module_utils.hamesh.host.adopt import GENERATION, is_restored
+from ansible.module_utils.hamesh.host.drain_records import RecordsError
+from ansible.module_utils.hamesh.host.files import explain
 from ansible.module_utils.hamesh.host.stats_socket import NotRunning, StatsSocketError, left, show_info, show_stat
 from ansible.module_utils.hamesh.host.systemd import Unit, configuration_path, stats_socket_path
 
@@ -140,23 +152,29 @@ def main() -> None:
         module.exit_json(
             changed=False, sidecar=False, restored=False, hamesh=VERSION, msg=f"no sidecar on this host: {absence}"
         )
+    except (RecordsError, OSError) as error:
+        module.fail_json(msg=str(error) if isinstance(error, RecordsError) else explain(error))
     module.exit_json(changed=False, sidecar=True, restored=False, hamesh=VERSION, **facts)
 
 
 def read_process(socket: str, timeout: float, up: list[str], wait: float) -> dict[str, Any]:
     """Return what the process says of itself and its pools; with `up`, after these servers are up, or `wait` seconds.
-    Raises StatsSocketError."""
+    Raises StatsSocketError, RecordsError or OSError."""
     answered, deadline = time.monotonic() + timeout, time.monotonic() + wait
     info = show_info(socket, timeout)
     rows = show_stat(socket, left(answered))
     while status.not_up(status.servers(rows), up) and time.monotonic() < deadline:
         time.sleep(POLL)
         rows = show_stat(socket, timeout)
+    servers, records = status.servers(rows), {}
+    with contextlib.suppress(PermissionError):
+        records = {"drains": drain_records.as_list(drain_records.standing(drain_records.read(), servers))}
     return {
+        **records,
         "info": info,
         "generation": (info.get("description", "").split() or [""])[-1],
         "pools": status.pools(rows),
-        "servers": status.servers(rows),
+        "servers": servers,
     }
 
 

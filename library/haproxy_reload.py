@@ -57,6 +57,10 @@ options:
     description: Seconds for each step, such as the reload with its verification.
     type: int
     default: 30
+  may_restart:
+    description: With V(false), fail and change nothing where a reload was requested and is not enough.
+    type: bool
+    default: true
 attributes:
   check_mode:
     support: full
@@ -145,6 +149,15 @@ overridden:
   type: list
   elements: str
   returned: always
+restart:
+  description: In check mode, why a reload is not enough, see M(haproxy_apply). Otherwise empty.
+  type: str
+  returned: always
+drains:
+  description: In check mode, the drains that M(haproxy_server) has recorded, as in M(haproxy_info). Otherwise empty.
+  type: list
+  elements: dict
+  returned: always
 errors:
   description: Errors of the file, each with line, text, why and the first release that rejects the line.
   type: list
@@ -166,6 +179,7 @@ ARGUMENTS = {
     "allow_down": {"type": "list", "elements": "str", "default": []},
     "hard_stop_after": {"type": "int", "default": 1800},
     "timeout": {"type": "int", "default": 30},
+    "may_restart": {"type": "bool", "default": True},
 }
 
 

@@ -33,9 +33,11 @@ options:
         sessions have ended. Health checks continue. A server in maintenance stays in maintenance.
       - V(maint) drains, then stops all requests and health checks. A weight that was set by hand is kept for when the
         server is ready again, unless it was zero.
-      - V(ready) ends both. The server gets the weight it had, or the weight in the file where that was zero.
+      - V(ready) ends both. The server gets the weight it had before, or the weight in the file where that is not known
+        or was changed there.
+      - V(as_before) is V(ready) for those of the servers that O(run) has drained; the others are unchanged.
     type: str
-    choices: [ready, drain, maint]
+    choices: [ready, drain, maint, as_before]
   weight:
     description:
       - From V(0) to V(256), or V(0%) to V(100%) of the weight in the file. With O(state=ready) and O(state=maint), the
@@ -57,6 +59,27 @@ options:
     type: list
     elements: str
     default: []
+  by:
+    description:
+      - Who changes it, as recorded with a drain in C(/run/hamesh/drains). If left out, the user and host that run
+        Ansible.
+    type: str
+    default: ""
+  run:
+    description:
+      - The run that needs the drain for its own purpose, C(run) of M(mesh_rollout). Recorded with the drain, so that
+        the next run can restore what a killed run has left. What is out of service already is not changed.
+      - Without it, the drain is an operator's, and no run ends it.
+    type: dict
+    suboptions:
+      playbook: {type: str, required: true, description: Its name.}
+      controller: {type: str, required: true, description: The host that runs it.}
+      pid: {type: int, required: true, description: The process that runs it.}
+      started: {type: str, required: true, description: When that process was started.}
+  require_up:
+    description: With V(false), a server that is not up after O(wait) is a warning and no error.
+    type: bool
+    default: true
   path:
     description:
       - The file that HAProxy runs. It has the path of the stats socket, and each pool's C(min_ready)
@@ -115,14 +138,23 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.hamesh.host.drain import DrainError, Outcome, Request, change_servers
 from ansible.module_utils.hamesh.host.systemd import configuration_path
 
+RUN = {
+    "playbook": {"type": "str", "required": True},
+    "controller": {"type": "str", "required": True},
+    "pid": {"type": "int", "required": True},
+    "started": {"type": "str", "required": True},
+}
 ARGUMENTS = {
     "backend": {"type": "list", "elements": "str", "required": True},
     "pools": {"type": "list", "elements": "str", "default": []},
-    "state": {"type": "str", "choices": ["ready", "drain", "maint"]},
+    "state": {"type": "str", "choices": ["ready", "drain", "maint", "as_before"]},
     "weight": {"type": "str"},
     "wait": {"type": "int", "default": 60},
     "force": {"type": "bool", "default": False},
     "allow_shrink": {"type": "list", "elements": "str", "default": []},
+    "by": {"type": "str", "default": ""},
+    "run": {"type": "dict", "options": RUN},
+    "require_up": {"type": "bool", "default": True},
     "path": {"type": "path"},
     "unit": {"type": "str", "default": "haproxy.service"},
     "timeout": {"type": "int", "default": 30},

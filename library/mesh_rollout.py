@@ -22,9 +22,13 @@ options:
       - V(ask) returns the witnesses of O(hosts). V(plan) returns the waves. V(begin) fails if a pool cannot spare the
         hosts of the wave. V(end) fails if servers that were up before the wave are not up. V(stop) fails with the hosts
         that are done, those that are not, and how to resume. V(report) warns of each pool that has too few servers up.
+      - V(left) returns which O(drains) a run has left that has ended. V(consumers) returns the hosts that call
+        O(backends), also those of earlier builds that are not retired yet. V(drains) returns lines with all servers of
+        O(looks) that are out of service. V(states) returns lines with what is O(kept) and O(overridden), and with
+        O(restarts).
     type: str
     required: true
-    choices: [ask, plan, begin, end, stop, report]
+    choices: [ask, left, plan, begin, end, stop, report, consumers, drains, states]
   hosts:
     description: The hosts of the rollout, or those of the wave.
     type: list
@@ -94,6 +98,52 @@ options:
     type: list
     elements: str
     default: []
+  drains:
+    description: C(drains) of M(haproxy_info) or M(haproxy_apply) by host, for V(left).
+    type: dict
+    default: {}
+  looks:
+    description: Results of M(haproxy_info) by host, for V(drains).
+    type: dict
+    default: {}
+  backends:
+    description: Hosts, for V(consumers).
+    type: list
+    elements: str
+    default: []
+  all:
+    description: Whether V(consumers) fails if a former consumer left the inventory, so that it cannot be asked.
+    type: bool
+    default: false
+  optional:
+    description: Whether V(consumers) accepts hosts that serve no pool.
+    type: bool
+    default: false
+  expires:
+    description:
+      - Seconds after which a drain of a run counts as left, where it cannot be known whether that run has ended, since
+        it was started on another controller.
+    type: int
+    default: 1800
+  drained:
+    description:
+      - Those of O(hosts) that are drained in the wave, for V(begin). All of them if left out. With it, those
+        of O(hosts) that are not drained and have no sidecar in the build, like one whose sidecar is retired, do no
+        drains.
+    type: list
+    elements: str
+  restarts:
+    description: C(restart) of M(haproxy_apply) by host, for V(states).
+    type: dict
+    default: {}
+  kept:
+    description: C(kept) of M(haproxy_apply) by host, for V(states).
+    type: dict
+    default: {}
+  overridden:
+    description: C(overridden) of M(haproxy_apply) by host, for V(states).
+    type: dict
+    default: {}
 attributes:
   check_mode:
     support: full
@@ -149,10 +199,32 @@ down:
   type: dict
   returned: plan
 told:
-  description: The lines that announce the wave, with how to resume after a stop.
+  description: The lines that announce the wave, with how to resume after a stop; or those of V(left), V(drains) and
+    V(states).
   type: list
   elements: str
+  returned: ask, left, consumers, drains, states
+run:
+  description: This run, for option C(run) of M(haproxy_server), with C(playbook), C(controller), C(pid) and C(started).
+  type: dict
+  returned: plan
+drained_on:
+  description: The sidecars that each of O(hosts) asks for drains that a run has left; empty with O(plan).
+  type: dict
   returned: ask
+consumers:
+  description: Those of O(hosts) that call one of O(backends).
+  type: list
+  elements: str
+  returned: consumers
+backends:
+  description: Those of O(backends) that each consumer calls.
+  type: dict
+  returned: consumers
+restores:
+  description: What each of O(hosts) restores of the drains that were left, with C(host), C(backends) and C(run).
+  type: dict
+  returned: left
 witnesses:
   description: The witnesses that each of O(hosts) asks.
   type: dict

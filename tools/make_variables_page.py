@@ -31,7 +31,7 @@ The mesh itself, `mesh_networks`, `mesh_services` and the variables of hosts (`m
 | `mesh_allow_shrink` | `[]` | Services whose pools may shrink below their `min_ready`. The same for all hosts. |
 | `mesh_allow_down` | `[]` | Services whose pools may have no server up after a rollout. The same for all hosts. |
 | `mesh_gone` | `[]` | Hosts that left the inventory without `retire-host.yml` and do not exist. For one run. |
-| `backend` |  | The host that `drain-backend.yml`, `restore-backend.yml` and `find-consumers.yml` work on; required. |
+| `backend` |  | For `drain-backend.yml`, `restore-backend.yml`, `find-consumers.yml`: `a`, `a,b` or a list; required. |
 | `drain_wait` | `60` | Seconds that `drain-backend.yml` waits for sessions to end. |
 | `drain_force` | `false` | `true`: `drain-backend.yml` sets maintenance even if sessions are still open. |
 | `host` |  | The host that `retire-host.yml` takes out of service; required. |

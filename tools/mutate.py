@@ -460,6 +460,34 @@ MUTATIONS = [
         "tests/unit/rollout/test_gate.py",
     ),
     Mutation(
+        "a drain is recorded after it, not before",
+        f"{HAMESH}/host/drain.py",
+        "        self._record(self.records)  # before",
+        "        pass  # before",
+        "tests/unit/host/test_drain_records.py",
+    ),
+    Mutation(
+        "a run ends the drain of an operator",
+        f"{HAMESH}/host/drain.py",
+        "    if not request.run:\n        return True\n    of_this_run",
+        "    if True:\n        return True\n    of_this_run",
+        "tests/unit/host/test_drain_records.py",
+    ),
+    Mutation(
+        "a restart is not announced before it",
+        f"{HAMESH}/host/plan.py",
+        "    if restart and not request.may_restart:\n",
+        "    if False:\n",
+        "tests/unit/host/test_plan.py",
+    ),
+    Mutation(
+        "the drain of a run that goes on is ended",
+        f"{HAMESH}/rollout/drains.py",
+        '                over = drain["seconds"] >= expires if ended is None else ended\n',
+        "                over = True\n",
+        "tests/unit/rollout/test_drains.py",
+    ),
+    Mutation(
         "an archive is used whatever its checksum",
         f"{HAMESH}/install/fetch.py",
         'if f"sha256:{digest.hexdigest()}" != checksum:',
@@ -741,9 +769,9 @@ MUTATIONS = [
     ),
     Mutation(
         "a drain leaves out sidecars that left the inventory",
-        "playbooks/find-consumers.yml",
-        "that: consumers_gone | length == 0",
-        "that: true",
+        "action_plugins/mesh_rollout.py",
+        'if self.arguments["all"] else []',
+        "if False else []",
         "tests/ansible/test_retire.py -k former_consumers",
     ),
     Mutation(
@@ -794,6 +822,20 @@ MUTATIONS = [
         "ansible.builtin.import_playbook: playbooks/check-sidecars.yml",
         "ansible.builtin.import_playbook: playbooks/compile-mesh.yml",
         "tests/ansible/test_adopt.py -k checked_once",
+    ),
+    Mutation(
+        "a drain asks hosts whose sidecar was retired",
+        f"{HAMESH}/rollout/drains.py",
+        "if host not in earlier.retired]",
+        "if True]",
+        "tests/unit/rollout/test_drains.py",
+    ),
+    Mutation(
+        "a host whose sidecar is retired in a wave is to drain others, and does not",
+        "action_plugins/mesh_rollout.py",
+        "for drain in planned], workers)",
+        "for drain in planned], self.hosts)",
+        "tests/ansible/test_mesh_rollout.py -k retired_in_a_wave",
     ),
 ]
 

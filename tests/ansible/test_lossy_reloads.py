@@ -30,7 +30,9 @@ INVENTORY = {
 # Stands in for modules on hosts that have HAProxy 2.6 and would be changed.
 MODULE = """#!/usr/bin/python
 import json
-print(json.dumps({"changed": False, "outdated": True, "version": "2.6.12-1", "info": {"Version": "2.6.12-1"}}))
+states = {"kept": [], "overridden": [], "drains": [], "restart": ""}
+info = {"version": "2.6.12-1", "info": {"Version": "2.6.12-1"}}
+print(json.dumps({"changed": False, "outdated": True, **info, **states}))
 """
 
 

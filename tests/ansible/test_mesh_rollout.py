@@ -170,6 +170,18 @@ def test_a_wave_starts_if_its_pools_can_spare_it_and_ends_if_all_servers_are_up(
     )
 
 
+def test_a_host_that_is_retired_in_a_wave_drains_no_others(rollout):
+    drains = [{"host": "web1", "backends": ["app2"], "pools": []}]
+    begun = rollout(
+        step="begin", hosts=["app1", "app2"], answers=[answer("UP")], drained=["app2"], allow_shrink=["app"]
+    )
+    assert begun["drains"] == {"app2": drains}, "app1 has no sidecar and is not drained"
+    begun = rollout(
+        step="begin", hosts=["web1", "app2"], answers=[answer("UP")], drained=["app2"], allow_shrink=["app"]
+    )
+    assert begun["drains"] == {"web1": drains, "app2": []}, "web1 is reloaded in this wave"
+
+
 def test_a_stop_fails_with_a_summary_and_how_to_resume(rollout):
     result = rollout(step="stop", hosts=["app1"], plan=PLAN, done=["web1"], undone=["app1"])
     assert result["failed"] is True

@@ -156,7 +156,8 @@ if [ "$(grep -c "^{host} haproxy_retire" {calls})" = {fails} ]; then
     echo '{"failed": true, "msg": "it broke"}'
 else
     echo '{"changed": true, "outdated": true, "sidecar": true, "other": OTHER, "generation": "1a2b", "other_unit": "",
-        "matched": 0, "files": [], "stdout": "hi ", "stat": {"exists": true}, "servers": {"before": [], "after": []}}'
+        "matched": 0, "files": [], "kept": [], "overridden": [], "restart": "", "drains": [], "program": "",
+        "previous_program": "", "stdout": "hi ", "stat": {"exists": true}, "servers": {"before": [], "after": []}}'
 fi
 """
 

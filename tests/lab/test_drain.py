@@ -91,6 +91,26 @@ def test_a_backend_is_taken_out_and_put_back_and_no_request_fails(index, put_bac
     assert not failed
 
 
+def test_several_backends_are_drained_together_or_not_at_all_and_keep_weights_set_by_hand(index, put_back):
+    before = states(index, "user1"), states(index, "media1")  # of different pools
+    refused = playbook(DRAIN, "-e", "backend=user1,user2")  # all of user_profile
+    assert (refused.code != 0, refused.changed) == (True, set()), refused.output
+    put_back("user1,media1")
+    module("web1", "haproxy_server", backend="user1", pools="user_profile", weight="30")
+    done = playbook(DRAIN, "-e", "backend=user1,media1")
+    assert done.code == 0, done.output
+    assert {status for backend in ("user1", "media1") for status, _ in states(index, backend).values()} == {"MAINT"}
+    listed = playbook("playbooks/list-drains.yml")
+    assert "user1 in user_profile: maintenance on " in listed.output
+    assert ", by " in listed.output
+    back = playbook(RESTORE, "-e", '{"backend": ["user1", "media1"]}')
+    assert back.code == 0, back.output
+    assert states(index, "user1")["web1 user_profile"] == ("UP", 30)
+    module("web1", "haproxy_server", backend="user1", pools="user_profile", weight="100%")
+    assert (states(index, "user1"), states(index, "media1")) == before
+    assert "All backends are in service." in playbook("playbooks/list-drains.yml").output
+
+
 def test_what_would_leave_too_few_is_refused_and_touches_no_consumer(index):
     before = states(index, "user1")
     try:

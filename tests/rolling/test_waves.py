@@ -10,6 +10,7 @@ import pytest
 from lab import (
     INVENTORY,
     ROOT,
+    Requests,
     Run,
     ask,
     at_terminal,
@@ -18,10 +19,11 @@ from lab import (
     module,
     playbook,
     port_held,
+    services_of,
     shell,
     start,
 )
-from phases import apply, roll, states
+from phases import apply, everywhere, roll, states
 
 SIDECARS = ("web1", "web2", "media1", "media2", "user1", "user2")
 # The canary; then its own hypervisor and one after the other, in the order of their first hosts in the inventory.
@@ -73,6 +75,44 @@ def test_a_change_goes_out_canary_first_then_hypervisor_by_hypervisor_and_back_t
     back = playbook("playbooks/roll-back.yml", inventory=new)
     assert (back.code, announced(back)) == (0, ORDER), back.output
     assert states() == before
+
+
+def test_a_restart_for_more_open_files_is_announced_and_its_host_is_drained_before(restored):
+    """user1 serves and calls. Its limit is raised, so that its sidecar is restarted; web2's is only reloaded."""
+    more = changed_inventory(
+        lambda groups, services: (
+            groups["user"]["hosts"]["user1"].update(sidecar_maxconn=5000),
+            services["page_cache"].update(check={"type": "tcp", "interval": 2050}),
+        )
+    )
+    limit = ("--limit", "user1,web2", *SOAK)
+    announcement = (
+        "haproxy.service is restarted, not reloaded, on 1 host (user1), drained before: the process was started"
+    )
+    looked = playbook(DEPLOY, "--check", *limit, inventory=more)
+    assert looked.code == 0, looked.output
+    assert announcement in looked.output
+    pids = everywhere(lambda host: shell(host, "systemctl show haproxy --property=MainPID"), ("user1", "web2"))
+    requests = Requests("web1", services_of(mesh(), "web1"), rate=60)
+    try:
+        run = playbook(DEPLOY, *limit, inventory=more)
+    finally:
+        requests.stop()
+    assert run.code == 0, run.output
+    assert announcement in run.output
+    after = everywhere(lambda host: shell(host, "systemctl show haproxy --property=MainPID"), ("user1", "web2"))
+    assert [host for host in after if after[host] != pids[host]] == ["user1"]
+    changes = [
+        [fact["status"] for fact in result["servers"]["after"]]
+        for result in (item for task in run.results["user1"] for item in task.get("results", []))
+        if "servers" in result and "before" in result["servers"]
+    ]
+    assert ["MAINT"] in [sorted(set(statuses)) for statuses in changes], changes
+    assert not requests.counts()[1], requests.counts()
+    infos = module(",".join(SIDECARS), "haproxy_info").last
+    assert all(not info["drains"] for info in infos.values())
+    back = playbook(DEPLOY, *limit)  # the unit, too; a lower limit needs no restart
+    assert (back.code, "is restarted, not reloaded" in back.output) == (0, False), back.output
 
 
 def test_limit_and_rollout_from_narrow_the_waves_and_leave_the_others_as_they_were(restored):

@@ -17,8 +17,9 @@ from typing import Any, Callable
 from ..haproxy import status
 from ..haproxy.configuration import Configuration
 from ..haproxy.status import unchecked_pools
-from . import adopt, runtime_state
+from . import adopt, drain_records, runtime_state
 from .check import check_text
+from .drain_records import RecordsError
 from .files import explain, read_text, write_atomically
 from .generations import FOUND
 from .installation import Installation
@@ -63,6 +64,8 @@ class Outcome:
     rolled_back: bool = False
     kept: list[str] = field(default_factory=list)
     overridden: list[str] = field(default_factory=list)
+    drains: list[dict[str, Any]] = field(default_factory=list)
+    restart: str = ""
     warnings: list[str] = field(default_factory=list)
     errors: list[dict[str, Any]] = field(default_factory=list)
     diff: dict[str, str] = field(default_factory=dict)
@@ -104,6 +107,8 @@ def apply_configuration(request: Request) -> Outcome:
             _report_processes(outcome, target, observed, planned, request)
     except LockHeld as error:
         raise ApplyError(str(error), outcome) from None
+    except RecordsError as error:
+        raise ApplyError(f"{error}.", outcome) from None
     except ApplyError:
         raise
     except Exception as error:
@@ -156,8 +161,14 @@ def _report(outcome: Outcome, observed: Observed, planned: Plan, request: Reques
             "after": wanted.text.encode(errors="surrogateescape").decode(errors="replace"),
         }
     if request.check_mode:
+        records = drain_records.standing(drain_records.read(), status.servers(observed.rows))
+        outcome.drains = drain_records.as_list(records)
         outcome.kept, outcome.overridden = list(planned.kept), list(planned.overridden)
-        outcome.warnings += [*planned.overridden, *(f"{state}, set at run time, is kept" for state in planned.kept)]
+        outcome.restart = planned.restart
+        if request.warn_states:
+            if planned.restart:
+                outcome.warnings.append(f"{request.unit} will be restarted, not reloaded: {planned.restart}")
+            outcome.warnings += [*planned.overridden, *(f"{state}, set at run time, is kept" for state in planned.kept)]
 
 
 def _report_processes(outcome: Outcome, target: Target, observed: Observed, planned: Plan, request: Request) -> None:
@@ -362,7 +373,17 @@ class Change:
         self.outcome.warnings += self.outcome.overridden
         self._keep_copy(text)
         self.target.journal.clear()
+        self._remove_ended_drains(text)
         return ""
+
+    def _remove_ended_drains(self, text: Configuration) -> None:
+        """Remove the records of drains that have ended with this change, so that they cannot count for later ones."""
+        with contextlib.suppress(StatsSocketError, RecordsError, OSError):  # the next change does it
+            records = drain_records.read()
+            rows = show_stat(text.socket, self.request.answer_timeout, text.lines) if records else []
+            standing = drain_records.standing(records, status.servers(rows), text.servers)
+            if standing != records:
+                drain_records.save(standing)
 
     def _keep_copy(self, text: Configuration) -> None:
         try:

@@ -12,14 +12,17 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 import re
 import time
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Mapping, NamedTuple, Sequence
 
 from ..haproxy.configuration import MIN_READY, Configuration, ServerLine
-from ..haproxy.status import is_up
+from ..haproxy.status import is_out_of_service, is_up
 from ..haproxy.status import servers as servers_of
+from . import drain_records
+from .drain_records import Record, RecordsError
 from .files import explain, read_text
 from .lock import LockHeld, hold_lock
 from .stats_socket import StatsSocketError, get_weight, send_command, show_info, show_stat
@@ -43,6 +46,13 @@ class Request(NamedTuple):
     allow_shrink: Sequence[str]
     path: str
     timeout: int
+    by: str = ""
+    run: Mapping[str, Any] | None = None  # as from drain_records.Run
+    require_up: bool = True
+
+    @property
+    def makes_ready(self) -> bool:
+        return self.state in ("ready", "as_before")
 
 
 @dataclass
@@ -72,6 +82,7 @@ class Server(NamedTuple):
     weight: int
     initial: int
     facts: Facts
+    before: int = 0  # the weight before its drain, 0 if that is not known
 
     @property
     def in_maintenance(self) -> bool:
@@ -98,6 +109,7 @@ class Observed:
     configuration: Configuration
     servers: Sequence[Facts]
     chosen: Sequence[Server]
+    records: Mapping[str, Record] = field(default_factory=dict)  # of drains, by "POOL/SERVER"
 
 
 @dataclass(frozen=True)
@@ -143,7 +155,7 @@ def plan(observed: Observed, request: Request) -> Plan:
         warnings=tuple(
             f"server {server.name} stays at weight 0, as in the file: see mesh_state and mesh_weight"
             for server in servers
-            if request.state == "ready" and not server.initial and not goals[server.name].weight
+            if request.makes_ready and not server.initial and not goals[server.name].weight
         ),
     )
 
@@ -152,14 +164,14 @@ def goal(server: Server, state: str | None, weight: str | None) -> Goal:
     """Return the goal of a server. `state` and `weight` as in Request, of which one is set at least."""
     asked = _absolute(weight, server.initial) if weight is not None else None
     # A server in maintenance gets no requests at any weight. A weight of zero, left by a drain, would keep it without
-    # requests when it is enabled again, so it gets the weight of its line.
-    own = server.weight or server.initial
+    # requests when it is enabled again, so it gets the weight before its drain, or else that of its line.
+    own = server.weight or server.before or server.initial
     if state == "drain":
         return Goal(server.status, server.weight if server.in_maintenance_or_drain else 0)
     if state == "maint":
         kept = server.weight if server.in_maintenance else own
         return Goal(server.status if server.in_maintenance else "MAINT", kept if asked is None else asked)
-    if state == "ready":
+    if state in ("ready", "as_before"):
         ends = server.in_maintenance or (server.in_maintenance_or_drain and asked != 0)
         return Goal("UP" if ends else server.status, own if asked is None else asked)
     return Goal(server.status, server.weight if asked is None else asked)
@@ -196,6 +208,8 @@ def _takes_no_requests(goal: Goal | None) -> bool:
 
 def unknown(request: Request, servers: Sequence[Facts]) -> list[str]:
     """Return a message for each pool and backend that the process does not have, with names that it has."""
+    if request.state == "as_before":
+        return []  # what this run has drained may have left the inventory
     pools = sorted({server["pool"] for server in servers})
     names = sorted({server["server"] for server in servers if not request.pools or server["pool"] in request.pools})
     where = f"pool {_join(request.pools)}" if request.pools else "any pool of this sidecar"
@@ -253,10 +267,10 @@ class Process:
             )
         return servers_of(rows)
 
-    def with_weight(self, facts: Facts) -> Server:
+    def with_weight(self, facts: Facts, before: int = 0) -> Server:
         """Return a server with the weight that is set: the weight in `show stat` may be that of a slowstart."""
         weight, initial = get_weight(self.socket, _name(facts), self.timeout)
-        return Server(_name(facts), facts["status"], weight, initial, {**facts, "weight": weight})
+        return Server(_name(facts), facts["status"], weight, initial, {**facts, "weight": weight}, before)
 
     def send(self, command: str) -> None:
         """Send a command that changes a server. The answer is empty where it succeeds."""
@@ -277,6 +291,8 @@ def change_servers(request: Request, dry_run: bool) -> Outcome:
         raise DrainError(f"weight {request.weight} is not allowed; use 0 to 256, or 0% to 100%", outcome)
     if request.state == "drain" and request.weight is not None:
         raise DrainError("state=drain sets weight 0; remove weight, or state", outcome)
+    if request.state == "as_before" and (request.weight is not None or not request.run):
+        raise DrainError("state=as_before restores what a run has drained; set run, and remove weight", outcome)
     try:
         with hold_lock(request.timeout):
             observed, process = observe(request)
@@ -286,13 +302,14 @@ def change_servers(request: Request, dry_run: bool) -> Outcome:
                 raise DrainError(planned.refusal, outcome)
             outcome.diff = {"before": _lines(planned.before), "after": _lines(planned.after)}
             outcome.warnings += planned.warnings
+            outcome.warnings += taken_over(observed.records, plan_records(observed, planned, request, time.time()))
             if dry_run:
                 outcome.changed, outcome.after = planned.changes, list(planned.after)
             else:
                 Change(request, observed, planned, process, outcome).execute()
     except LockHeld as error:
         raise DrainError(str(error).rstrip("."), outcome) from None
-    except StatsSocketError as error:
+    except (StatsSocketError, RecordsError) as error:
         raise DrainError(str(error), outcome) from None
     except DrainError:
         raise
@@ -313,13 +330,50 @@ def observe(request: Request) -> tuple[Observed, Process]:
     if not configuration.socket:
         raise DrainError(f"{request.path} has no 'stats socket /path' in its global section; add it", Outcome())
     process = Process(configuration, request.timeout)
-    servers = process.servers()
+    servers, lines = process.servers(), configuration.servers
+    records = drain_records.standing(drain_records.read(), servers, lines)
     chosen = [
-        process.with_weight(server)
+        process.with_weight(server, drain_records.weight_before(records.get(name), lines.get(name)))
         for server in servers
+        for name in [_name(server)]
         if server["server"] in request.backend and (not request.pools or server["pool"] in request.pools)
+        if concerns(request, server, records.get(name))
     ]
-    return Observed(configuration, servers, chosen), process
+    return Observed(configuration, servers, chosen, records), process
+
+
+def concerns(request: Request, server: Facts, record: Record | None) -> bool:
+    """Tell whether a request is about a server. One of a run is about what this run has drained and about what is in
+    service: what an operator, another run or the inventory has taken out of service stays as it is."""
+    if not request.run:
+        return True
+    of_this_run = record is not None and record.run == drain_records.read_run(request.run)
+    in_service = not is_out_of_service(server["status"], server["weight"])
+    return of_this_run or (in_service and request.state != "as_before")
+
+
+def plan_records(observed: Observed, planned: Plan, request: Request, now: float) -> dict[str, Record]:
+    """Return the records to write before a change: those that are there, and those of the servers that it drains."""
+    lines = observed.configuration.servers
+    drained = {
+        server.name: (server.weight, lines[server.name].weight)
+        for server in observed.chosen
+        for goal in [planned.goals[server.name]]
+        if server.name in lines and lines[server.name].ready and _takes_no_requests(goal)
+        if request.state or not goal.weight  # another weight for a server in maintenance is no drain
+    }
+    by = drain_records.word(request.by or os.environ.get("SUDO_USER", drain_records.OPERATOR))
+    run = drain_records.read_run(request.run) if request.run else None
+    return drain_records.plan(observed.records, drained, (by, run), now)
+
+
+def taken_over(before: Mapping[str, Record], after: Mapping[str, Record]) -> list[str]:
+    """Return a message for each drain of a run that becomes an operator's."""
+    return [
+        f"server {name} was drained by a run of {record.run}; it now stays out of service until it is restored"
+        for name, record in before.items()
+        if record.run and name in after and not after[name].run
+    ]
 
 
 class Change:
@@ -329,17 +383,36 @@ class Change:
         self.request, self.planned, self.process, self.outcome = request, planned, process, outcome
         self.configuration, self.servers, self.goals = observed.configuration, observed.chosen, planned.goals
         self.weights = {server.name: server.weight for server in self.servers}
+        self.records = plan_records(observed, planned, request, time.time())
 
     def execute(self) -> None:
         """Do what was planned, and verify it. Raises DrainError where the servers are not as requested afterwards."""
+        self._record(self.records)  # before the first command, so that a killed run leaves it
         try:
             self._act()
         except StatsSocketError as error:
             partial = ". The change is partly done; run this again" if self.outcome.changed else ""
             raise DrainError(f"{error}{partial}", self.outcome) from None
         finally:
-            self.outcome.after = self._current(self.outcome.after)
+            self._read_after()
         self._verify()
+
+    def _read_after(self) -> None:
+        """Read the servers as they are now, and remove the records of those in service. Where the process does not
+        answer, both stay as they were before."""
+        try:
+            servers = [server for server in self.process.servers() if _name(server) in self.goals]
+            self.outcome.after = [self.process.with_weight(server).facts for server in servers]
+        except StatsSocketError:
+            return
+        ready = {
+            _name(facts) for facts in self.outcome.after if not is_out_of_service(facts["status"], facts["weight"])
+        }
+        self._record({name: record for name, record in self.records.items() if name not in ready})
+
+    def _record(self, records: Mapping[str, Record]) -> None:
+        if records != drain_records.read():
+            drain_records.save(records)
 
     def _act(self) -> None:
         goals, planned = self.goals, self.planned
@@ -358,7 +431,7 @@ class Change:
         self._wait_for_checks(planned.returning, planned.enable, deadline)
         for server in self.servers:
             self._set_weight(server, goals[server.name].weight)
-        if self.request.state == "ready":
+        if self.request.makes_ready:
             self._require_up(deadline)
 
     def _switch(self, verb: str, server: Server) -> None:
@@ -414,15 +487,17 @@ class Change:
 
         down = self._wait(is_not_up, deadline)
         if down and self.request.wait:
-            raise DrainError(
+            message = (
                 "; ".join(
                     f"server {_name(server)} is {server['status']} after {self.request.wait} s"
                     + (f" (last check {server['check']})" if server["check"] else "")
                     for server in down
                 )
-                + ". Its weight is restored, so it takes requests when a check passes: check the application there",
-                self.outcome,
+                + ". Its weight is restored, so it takes requests when a check passes: check the application there"
             )
+            if self.request.require_up:
+                raise DrainError(message, self.outcome)
+            self.outcome.warnings.append(message)
 
     def _wait(self, pending: Callable[[Facts], bool], deadline: float) -> list[Facts]:
         """Wait until no server is pending, or until the deadline. Returns those that are still pending."""
@@ -432,14 +507,6 @@ class Change:
                 return servers
             time.sleep(POLL)
         return []
-
-    def _current(self, previous: list[Facts]) -> list[Facts]:
-        """Return the servers as they are now; `previous` where the process does not answer."""
-        try:
-            servers = [server for server in self.process.servers() if _name(server) in self.goals]
-            return [self.process.with_weight(server).facts for server in servers]
-        except StatsSocketError:
-            return previous
 
     def _verify(self) -> None:
         """Raise DrainError where a server has not the status and weight of its goal."""

@@ -71,6 +71,10 @@ class Request(NamedTuple):
     check_mode: bool = False
     allow_down: Sequence[str] = ()
     adopt: str = ""
+    warn_states: bool = True  # of what is kept and overridden, and of a restart, in check mode
+    may_restart: bool = True  # where a reload is not enough
+    nofile: int = 0  # of the unit when this is applied; 0: as it is
+    user: str = ""  # the same
 
     @property
     def answer_timeout(self) -> float:
@@ -225,7 +229,7 @@ def observe(request: Request, target: Target) -> Observed:
         program_problem=installation.problem(info) if observed.pid else "",
         problems=tuple(problems(wanted, timeout=request.answer_timeout)) if observed.active else (NOT_RUNNING,),
         old=tuple(old_processes(target.unit, observed.pid)) if observed.active else (),
-        restart_reason=restart_reason(unit) if observed.active else "",
+        restart_reason=restart_reason(future_unit(unit, request)) if observed.active else "",
         reload_method=reload_method(unit, info.get("Version", ""), observed.running, installation.version),
     )
 
@@ -262,6 +266,12 @@ def wants_original(request: Request, observed: Observed) -> bool:
     """Tell whether a request that no kept generation fulfils is one for the original."""
     named = request.generation == adopt.GENERATION
     return named or (request.generation == PREVIOUS and observed.record is not None and not observed.record.restored)
+
+
+def future_unit(unit: Mapping[str, str], request: Request) -> dict[str, str]:
+    """Return the properties of the unit as they will be when the request is applied."""
+    changes = {"LimitNOFILE": str(request.nofile or ""), "User": request.user}
+    return {**unit, **{name: value for name, value in changes.items() if value}}
 
 
 def observe_states(observed: Observed, request: Request) -> Observed:

@@ -29,6 +29,7 @@ class Plan:
     back_up: bool = False  # keep the replaced file, which is not among the kept generations
     verb: str = ""  # of systemctl: start, reload, restart; "": nothing
     method: str = "none"  # see RETURN of haproxy_apply
+    restart: str = ""  # why it is a restart, where a reload was requested
     keep: bool = False  # keep a copy of what runs, where there is none
     keep_original: bool = False  # keep what Hamesh did not make as generation 0
     restore: bool = False  # make the host run that again
@@ -60,6 +61,9 @@ def plan(observed: Observed, request: Request) -> Plan:
         return _plan_restore(observed, wanted, warnings)
     reasons = _reasons(observed, request, swap)
     verb, method = _verb(observed, request, bool(reasons))
+    restart = observed.restart_reason if verb == "restart" and request.act != "restart" else ""
+    if restart and not request.may_restart:
+        return Plan(wanted, _unannounced(restart), warnings=tuple(warnings))
     if unfinished is not None and not reasons:
         reasons = [UNFINISHED]
     keep = not observed.kept or observed.kept[0].configuration.text != wanted.text
@@ -84,6 +88,7 @@ def plan(observed: Observed, request: Request) -> Plan:
         back_up=swap and observed.file is not None and not _is_kept(observed, observed.file) and not observed.original,
         verb=verb,
         method=method,
+        restart=restart,
         keep=keep,
         keep_original=observed.original is not None and adopt.must_keep(observed.record, observed.original),
         finish=unfinished is not None,
@@ -247,6 +252,13 @@ def _refusal(observed: Observed, request: Request) -> tuple[str, Sequence[Mappin
             (),
         )
     return "", ()
+
+
+def _unannounced(reason: str) -> str:
+    return (
+        f"a reload is not enough: {reason}. A restart was not announced, so the host was not drained; run site.yml "
+        "or playbooks/rolling-restart.yml, which drain it before"
+    )
 
 
 def _changed_meanwhile(observed: Observed, request: Request) -> str:

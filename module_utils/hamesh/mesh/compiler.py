@@ -41,7 +41,7 @@ CONTROLLER = ("127.0.0.1", "::1")
 # Groups that plays make of hosts that a run is about.
 MADE_GROUPS = (
     *("rollout_due", "rollout_idle", "rollout_undone", "rollback_possible", "rollback_impossible"),
-    *("rollout_absent", "sidecar_retired"),
+    *("rollout_absent", "sidecar_retired", "rollout_reloaded", "rollout_restarted"),
 )
 
 

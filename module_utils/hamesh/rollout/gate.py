@@ -253,11 +253,12 @@ def servers_to_await(wave: Sequence[str], answers: Answers) -> dict[str, list[st
     }
 
 
-def plan_drains(fleet: Fleet, wave: Sequence[str], answers: Answers) -> list[Drain]:
+def plan_drains(fleet: Fleet, wave: Sequence[str], answers: Answers, disruptive: bool = True) -> list[Drain]:
     """Return the drains on the consumers of a wave, to be done before its applications stop and undone afterwards.
 
     A backend that is out of service on purpose already is not drained, so that it stays out of service: by the view
-    of the consumer itself, or of the majority if the consumer did not answer.
+    of the consumer itself, or of the majority if the consumer did not answer. If the rollout stops no application
+    (`disruptive` is false), the only backend of a pool is not drained: its pool would lose every request.
     """
     drains: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for host in wave:
@@ -265,7 +266,8 @@ def plan_drains(fleet: Fleet, wave: Sequence[str], answers: Answers) -> list[Dra
         for consumer in dict.fromkeys(consumer for service in services for consumer in fleet.consumers[service]):
             views = {consumer: answers[consumer]} if consumer in answers else answers
             called = [service for service in services if consumer in fleet.consumers[service]]
-            in_service = [service for service in called if not _majority_out_of_service(views, f"{service}/{host}")]
+            shared = [service for service in called if disruptive or len(fleet.members[service]) > 1]
+            in_service = [service for service in shared if not _majority_out_of_service(views, f"{service}/{host}")]
             if in_service:
                 pools = () if in_service == called else tuple(in_service)
                 drains.setdefault((consumer, pools), []).append(host)

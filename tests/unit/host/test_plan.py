@@ -11,7 +11,15 @@ from ansible.module_utils.hamesh.haproxy.configuration import Configuration
 from ansible.module_utils.hamesh.haproxy.syntax import name_text
 from ansible.module_utils.hamesh.host.ask import UP, Answer
 from ansible.module_utils.hamesh.host.check import Verdict
-from ansible.module_utils.hamesh.host.observe import NOT_RUNNING, PREVIOUS, KeptGeneration, Observed, Request, choose
+from ansible.module_utils.hamesh.host.observe import (
+    NOT_RUNNING,
+    PREVIOUS,
+    KeptGeneration,
+    Observed,
+    Request,
+    choose,
+    future_unit,
+)
 from ansible.module_utils.hamesh.host.plan import plan
 from ansible.module_utils.hamesh.host.reload import SF, SF_WARNING, OldProcess
 from ansible.module_utils.hamesh.host.runtime_state import ServerState, UnfinishedChange
@@ -207,6 +215,33 @@ def test_a_change_that_is_not_allowed_is_refused_with_the_reason(seen, asked, wh
     planned = plan(seen, asked)
     assert re.search(why, planned.refusal), planned.refusal
     assert not planned.changes
+
+
+WHY = "the process was started with LimitNOFILE=1024, but the unit has LimitNOFILE=16384"
+
+
+def test_a_restart_is_planned_with_its_reason_and_only_where_it_was_announced():
+    planned = plan(host(restart_reason=WHY), request())
+    assert (planned.verb, planned.restart, planned.refusal) == ("restart", WHY, "")
+    assert plan(host(NEW, restart_reason=WHY), request()).restart == ""  # nothing changes
+    assert plan(host(restart_reason=WHY), request(None, act="restart")).restart == ""  # requested
+    refused = plan(host(restart_reason=WHY), request(may_restart=False))
+    assert refused.refusal.startswith(f"a reload is not enough: {WHY}. A restart was not announced")
+    assert not refused.changes
+    assert plan(host(), request(may_restart=False)).refusal == ""
+    assert plan(host(restart_reason=WHY), request(None, act="restart", may_restart=False)).refusal == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "unit"),
+    [
+        ({}, {"User": "", "LimitNOFILE": "1024"}),
+        ({"user": "haproxy"}, {"User": "haproxy", "LimitNOFILE": "1024"}),
+        ({"nofile": 16384}, {"User": "", "LimitNOFILE": "16384"}),
+    ],
+)
+def test_a_check_before_the_unit_is_written_reads_what_it_will_have(fields, unit):
+    assert future_unit({"User": "", "LimitNOFILE": "1024"}, request(**fields)) == unit
 
 
 def test_a_text_that_was_cut_is_refused_by_its_generation():

@@ -109,6 +109,16 @@ def test_each_consumer_drains_its_backends_of_the_wave():
     ]
 
 
+def test_the_only_backend_of_a_pool_is_drained_only_if_its_application_stops():
+    one = FLEET._replace(
+        members={**FLEET.members, "mail": ("user1",)}, consumers={**FLEET.consumers, "mail": ("web1", "mail1")}
+    )
+    drains = plan_drains(one, ["user1"], {}, disruptive=False)
+    assert drains[:2] == [("web1", ["user1"], ["users"]), ("web2", ["user1"], [])]
+    assert "mail1" not in [drain.host for drain in drains]
+    assert ("mail1", ["user1"], []) in plan_drains(one, ["user1"], {})
+
+
 def test_a_backend_that_is_out_of_service_is_not_drained():
     """web1 decides for itself, and the majority for consumers that were not asked."""
     answers = answers_of(web1={"users/user1": MAINT}, web3={"users/user1": DRAINED}, web4={"users/user1": DOWN})

@@ -1,0 +1,154 @@
+"""A rolling playbook that is interrupted, and the same command again: every backend is as an operator wanted it.
+
+The run is ended by SIGINT (Ctrl-C), SIGTERM or SIGKILL at a random moment, under load. In short, one moment for each
+playbook; LONG=1: thirty of each. The seed is printed; INTERRUPT_SEED repeats one.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+
+import pytest
+from lab import INVENTORY, LONG, module, playbook, shell, start
+from phases import CONSUMERS, everywhere, lost, under_load, wait_for_old_processes
+from sidecars import ask_socket
+
+SEED = int(os.environ.get("INTERRUPT_SEED", str(time.time_ns() % 2**32)))
+MOMENTS = 30 if LONG else 1
+ELSEWHERE = ("web1", "web2") if LONG else ("web1",)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+ROLLING = ("user1", "media1")  # what is rolled; both serve and call
+PLAYBOOKS = {
+    "rolling-restart": ("--limit", ",".join(ROLLING), "-e", "rollout_soak=2"),
+    "rolling-reload": ("--limit", ",".join(ROLLING), "-e", "rollout_soak=2"),
+}
+# What an operator has set by hand, which every run must leave: in pools that no rolled host is in.
+BY_HAND = {
+    "web1": ({"pools": "comment", "state": "maint"}, {"pools": "search", "weight": "30"}),
+    "web2": ({"pools": "page_cache", "state": "drain"},),
+}
+
+
+def wanted():
+    """The state and the weight that are set for each server of every consumer. `show stat` has weight 0 for a server in
+    maintenance; `show servers state` has what is set: srv_admin_state and srv_uweight."""
+
+    def of(host):
+        header, *rows = (
+            line.lstrip("# ").split()
+            for line in ask_socket(host, "show servers state").splitlines()
+            if line.startswith("# ") or (line[:1].isdigit() and " " in line)
+        )
+        servers = [dict(zip(header, row)) for row in rows]
+        return {
+            f"{host} {server['be_name']}/{server['srv_name']}": (server["srv_admin_state"], server["srv_uweight"])
+            for server in servers
+        }
+
+    return {name: state for states in everywhere(of, CONSUMERS).values() for name, state in states.items()}
+
+
+def drained():
+    """The servers that a run has drained, on all consumers."""
+    infos = module(",".join(CONSUMERS), "haproxy_info").last
+    return [(host, drain["pool"], drain["server"]) for host in infos for drain in infos[host]["drains"] if drain["run"]]
+
+
+@pytest.fixture
+def by_hand():
+    """Some servers are as an operator has set them."""
+    for host, changes in BY_HAND.items():
+        for change in changes:
+            done = module(host, "haproxy_server", backend="data2", wait=0, **change)
+            assert done.code == 0, done.output
+    yield
+    for host in BY_HAND:
+        module(host, "haproxy_server", backend="data2", state="ready", weight="100%", wait=30)
+
+
+def moments(name):
+    """Signals and moments, in seconds after the first wave began."""
+    chance = random.Random(f"{SEED} {name}")  # noqa: S311
+    print(f"\nINTERRUPT_SEED={SEED}", end=" ")
+    numbers = SIGNALS if LONG else (chance.choice(SIGNALS),)
+    return [(numbers[at % len(numbers)], chance.uniform(0, 25)) for at in range(MOMENTS)]
+
+
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_the_same_command_after_an_interrupt_leaves_all_as_an_operator_wanted_it(by_hand, name):
+    before = wanted()
+    path, arguments = f"playbooks/{name}.yml", PLAYBOOKS[name]
+    with under_load(f"{name}, interrupted", path, MOMENTS, ELSEWHERE) as now:
+        for number, moment in moments(name):
+            process = start("ansible-playbook", "-i", str(INVENTORY), path, *arguments)
+            time.sleep(10 + moment)  # it compiles and looks first
+            if number == signal.SIGINT:
+                os.killpg(process.pid, number)  # as a terminal does it
+            else:
+                process.send_signal(number)
+            process.communicate(timeout=120)
+            time.sleep(5)  # a module that runs on a host goes on
+            left = drained()
+            again = playbook(path, *arguments)
+            assert again.code == 0, (number, moment, again.output)
+            for _, _, server in left:
+                assert f"{server} was left drained on " in again.output, (number, moment, left)
+            assert drained() == [], (number, moment)
+            assert wanted() == before, (number, moment)
+    assert not lost(now.counts), lost(now.counts)
+    wait_for_old_processes()
+
+
+def test_another_playbook_restores_what_an_interrupted_one_has_left_and_lists_it_before():
+    before = wanted()
+    process = start("ansible-playbook", "-i", str(INVENTORY), "playbooks/rolling-restart.yml", "--limit", "user1")
+    deadline = time.monotonic() + 120
+    while not drained():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.3)
+    process.kill()
+    process.communicate()
+    time.sleep(5)  # a module that runs on a host goes on
+    listed = playbook("playbooks/list-drains.yml")
+    assert (listed.code, listed.changed) == (0, set()), listed.output
+    assert "in a run of rolling-restart.yml on " in listed.output
+    site = playbook("site.yml")
+    assert site.code == 0, site.output
+    assert "user1 was left drained on " in site.output
+    assert (drained(), wanted()) == ([], before)
+    again = playbook("site.yml")
+    assert (again.code, again.changed) == (0, set()), again.output
+
+
+def test_a_drain_of_a_run_on_another_controller_is_left_until_it_expires():
+    run = {"playbook": "rolling-restart.yml", "controller": "elsewhere", "pid": 1, "started": "boot:1"}
+    try:
+        assert module("web1", "haproxy_server", backend="user1", state="maint", run=run, wait=10).code == 0
+        kept = playbook("playbooks/deploy-sidecars.yml")
+        assert kept.code == 0, kept.output
+        assert "that may still go on, and stays so" in kept.output
+        assert len(drained()) > 0
+        restored = playbook("playbooks/deploy-sidecars.yml", "-e", "rollout_drain_expires=0")
+        assert restored.code == 0, restored.output
+        assert drained() == []
+    finally:
+        module("web1", "haproxy_server", backend="user1", state="ready")
+
+
+def test_a_reload_in_maintenance_keeps_the_weight_and_the_record():
+    host = "web1"
+    try:
+        module(host, "haproxy_server", backend="user1", weight="30")
+        module(host, "haproxy_server", backend="user1", state="maint", by="anna@laptop", wait=10)
+        before = {name: state for name, state in wanted().items() if name.startswith(host)}
+        assert module(host, "haproxy_reload").code == 0
+        assert {name: state for name, state in wanted().items() if name.startswith(host)} == before
+        drains = module(host, "haproxy_info").result(host)["drains"]
+        assert {(drain["server"], drain["by"], drain["weight"]) for drain in drains} == {("user1", "anna@laptop", 30)}
+        assert shell(host, "stat -c '%U %a' /run/hamesh/drains").strip() == "root 600"
+    finally:
+        module(host, "haproxy_server", backend="user1", state="ready", weight="100%", wait=30)
