@@ -7,7 +7,7 @@ export PATH ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 # What needs no host takes the CPU that the lab leaves.
 LAST := nice -n 19
 
-.PHONY: help demo test lint unit fuzz lab soak sources faults kvm mutate clean
+.PHONY: help demo test lint unit fuzz lab soak sources faults life kvm mutate clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-7s %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,9 @@ sources: .venv/done ## Move between HAProxy from package, archive and source und
 
 faults: .venv/done ## Kill a run at every point; `make test` runs every third
 	LONG=1 molecule test --scenario-name faults
+
+life: .venv/done ## Adopt, edit at random, interrupt, retire and uninstall sidecars under load; takes hours
+	LONG=1 molecule test --scenario-name life
 
 kvm: .venv/done ## Test kernel keys, a reboot and site.yml on a guest with its own kernel; slow if emulated
 	molecule test --scenario-name kvm
