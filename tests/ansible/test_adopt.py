@@ -37,6 +37,7 @@ arguments = json.load(open(sys.argv[1]))
 with open({record!r}, "a") as file:
     file.write(json.dumps([{name!r}, arguments]) + chr(10))
 result = {{"changed": False, "outdated": True, "version": "2.6.12", "previous": {previous!r}, "stdout": ""}}
+result.update(kept=[], overridden=[], restart="", drains=[])
 if {name!r} == "haproxy_retire":
     result = {{"changed": False, "outdated": False, "other_unit": {other_unit!r}}}
 if {name!r} == "haproxy_apply" and {refuses!r}:
@@ -70,6 +71,7 @@ def site(tmp_path):
         settings = json.dumps({"mesh_build_dir": str(tmp_path / "build"), **variables})
         command = ["ansible-playbook", "-i", str(tmp_path / "inventory.yml"), str(copy), "-e", settings, *options]
         environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+        environment["ANSIBLE_STDOUT_CALLBACK"] = "default"  # every task is printed
         environment["ANSIBLE_LIBRARY"] = f"{tmp_path}/library:{ROOT}/library"
         ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         calls = [json.loads(line) for line in record.read_text().splitlines()]
@@ -132,6 +134,7 @@ def test_a_second_haproxy_has_its_own_unit_and_directories(site):
         ("playbooks/rolling-restart.yml", {"haproxy_reload", "haproxy_info"}),
         ("playbooks/drain-backend.yml", {"haproxy_server"}),
         ("playbooks/restore-backend.yml", {"haproxy_server"}),
+        ("playbooks/list-drains.yml", {"haproxy_info"}),
     ],
 )
 def test_every_playbook_names_the_unit_of_each_host(site, playbook, modules):
@@ -148,7 +151,11 @@ def test_what_a_host_had_is_kept_before_anything_of_it_is_changed(site):
     assert "haproxy_adopt" not in [name for name, _ in calls], output
     plays = yaml.safe_load((ROOT / "playbooks/deploy-sidecars.yml").read_text())
     [steps] = [play["vars"]["deploy_steps"] for play in plays if "rollout_change" in play.get("vars", {})]
-    assert steps == [{"role": "sidecar", "tasks": "adopt"}, {"role": "haproxy"}, {"role": "sidecar"}]
+    assert steps == [
+        {"role": "rollout", "tasks": "drain"},
+        *({"role": "sidecar", "tasks": "adopt"}, {"role": "haproxy"}, {"role": "sidecar"}),
+        {"role": "rollout", "tasks": "restore"},
+    ]
 
 
 @pytest.mark.parametrize("other_unit", ["", "/etc/systemd/system/haproxy-mesh.service"])

@@ -20,7 +20,7 @@ import json, os, time
 from ansible.module_utils.basic import AnsibleModule
 
 KEYS = {"backend": "list", "pools": "list", "state": "str", "weight": "str", "wait": "int", "force": "bool",
-        "allow_shrink": "list", "by": "str", "run": "dict", "require_up": "bool", "timeout": "int"}
+        "allow_shrink": "list", "by": "str", "run": "dict", "require_up": "bool", "timeout": "int", "unit": "str"}
 module = AnsibleModule(argument_spec={key: {"type": kind} for key, kind in KEYS.items()}, supports_check_mode=True)
 called = {key: value for key, value in module.params.items() if value is not None}
 with open(os.path.join(DIRECTORY, "calls"), "a") as file:
@@ -42,7 +42,7 @@ INFO = """#!/usr/bin/python
 import json, os
 from ansible.module_utils.basic import AnsibleModule
 
-module = AnsibleModule(argument_spec={"up": {"type": "list"}, "wait": {"type": "float"}}, supports_check_mode=True)
+module = AnsibleModule(argument_spec={key: {} for key in ("up", "wait", "unit")}, supports_check_mode=True)
 servers = [{"pool": "app", "server": name, "status": "UP", "weight": 100, "since": 5} for name in ("app1", "app2")]
 with open(os.path.join(DIRECTORY, "drains")) as file:
     drains = json.load(file)
@@ -56,7 +56,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 KEYS = {"content": "str", "generation": "str", "replaces": "str", "program": "str", "dialect": "str", "user": "str",
         "allow_shrink": "list", "allow_down": "list", "hard_stop_after": "int", "timeout": "int", "warn_states": "bool",
-        "may_restart": "bool", "nofile": "int"}
+        "may_restart": "bool", "nofile": "int", "unit": "str", "adopt": "str"}
 module = AnsibleModule(argument_spec={key: {"type": kind} for key, kind in KEYS.items()}, supports_check_mode=True)
 restart = "why" if module.params["timeout"] == RESTARTED and module.check_mode else ""
 if not module.check_mode:
@@ -78,8 +78,8 @@ module.exit_json(changed=False, outdated=False)
 RETIRE = """#!/usr/bin/python
 from ansible.module_utils.basic import AnsibleModule
 
-module = AnsibleModule(argument_spec={"timeout": {"type": "int"}}, supports_check_mode=True)
-module.exit_json(changed=False, outdated=False)
+module = AnsibleModule(argument_spec={"timeout": {}, "unit": {}}, supports_check_mode=True)
+module.exit_json(changed=False, outdated=False, other_unit="")
 """
 RESTARTED = 31  # sidecar_timeout of the host that is restarted, by which the module knows it
 MESH = {
@@ -116,6 +116,7 @@ def project(tmp_path):
         (tmp_path / "calls").write_text("")
         command = ["ansible-playbook", "-i", "hosts.yml", f"playbooks/{name}.yml", *arguments]
         environment = {**os.environ, "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+        environment["ANSIBLE_STDOUT_CALLBACK"] = "default"
         run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
         calls = [json.loads(line) for line in (tmp_path / "calls").read_text().splitlines()]
         return run.returncode, run.stdout + run.stderr, calls
@@ -245,6 +246,7 @@ def test_the_same_command_after_an_interrupt_leaves_nothing_drained(project, tmp
     give_app1_a_sidecar(tmp_path)
     command = ["ansible-playbook", "-i", "hosts.yml", "playbooks/rolling-restart.yml", "-e", "mesh_hosts=app1"]
     environment = {**os.environ, "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    environment["ANSIBLE_STDOUT_CALLBACK"] = "default"
     (tmp_path / "calls").write_text("")
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     deadline = time.monotonic() + 120

@@ -32,7 +32,8 @@ INVENTORY = {
 # Stands in for the modules on hosts, which would change something.
 MODULE = """#!/usr/bin/python
 import json
-print(json.dumps({"changed": False, "outdated": True, "version": "2.6.12-1", "info": {"Version": "2.6.12-1"}}))
+result = {"changed": False, "outdated": True, "version": "2.6.12-1", "info": {"Version": "2.6.12-1"}}
+print(json.dumps({**result, "kept": [], "overridden": [], "restart": "", "drains": []}))
 """
 MODULES = ("haproxy_apply", "haproxy_info", "haproxy_retire", "host_files", "kvm_info", "sysctl_profile")
 # By part: a task of it that runs. The last one is in a role that a wave includes.
@@ -41,7 +42,7 @@ TASKS = {
     "guests": "kvm_guard : Measure CPU, clock and memory of the guest",
     "kernel": "kernel_network : Apply or remove the kernel network profile",
     "logs": "observability : Configure the log of the sidecar",
-    "look": "sidecar : Check the compiled configuration",
+    "look": "sidecar : Compare the running with the compiled configuration",
     "plan": "rollout : Plan the waves",
     "wave": "taker : Take",
 }

@@ -135,8 +135,8 @@ def test_a_host_is_taken_out_without_a_failed_request(index, restored):
         again = playbook("playbooks/retire-host.yml", "-e", "host=user1")
         assert (again.code, again.changed) == (0, set()), again.output
         # It is retired, so another drain does not ask it.
-        drained = playbook("playbooks/drain-backend.yml", "-e", "backend=data1", "--check")
-        assert "Consumers of data1" in drained.output
+        drained = playbook("playbooks/drain-backend.yml", "-e", "backend=media1", "--check")
+        assert "Consumers of media1" in drained.output
         assert drained.code == 0, drained.output
     finally:
         # Its sidecar first: a backend is restored on all of its consumers.
