@@ -37,7 +37,7 @@ arguments = json.load(open(sys.argv[1]))
 with open({record!r}, "a") as file:
     file.write(json.dumps([{name!r}, arguments]) + chr(10))
 result = {{"changed": False, "outdated": True, "version": "2.6.12", "previous": {previous!r}, "stdout": ""}}
-result.update(kept=[], overridden=[], restart="", drains=[])
+result.update(kept=[], overridden=[], restart="", drains=[], program="package", previous_program="package")
 if {name!r} == "haproxy_retire":
     result = {{"changed": False, "outdated": False, "other_unit": {other_unit!r}}}
 if {name!r} == "haproxy_apply" and {refuses!r}:
