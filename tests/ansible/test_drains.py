@@ -33,8 +33,9 @@ if called.get("run") and not module.check_mode:  # all hosts of a test have thei
     if called["state"] != "as_before":
         drains += [{"pool": "app", "server": name, "by": "anna", "since": 1, "seconds": 1, "weight": 100,
                     "run": called["run"]} for name in called["backend"]]
-    with open(path, "w") as file:
+    with open(f"{path}.{os.getpid()}", "w") as file:
         json.dump(drains, file)
+    os.replace(file.name, path)  # whole at any moment
     time.sleep(1 if called["state"] == "maint" else 0)
 module.exit_json(changed=not module.check_mode, servers={"before": servers, "after": servers})
 """

@@ -126,6 +126,7 @@ INTERNAL = frozenset(
         "rollout_plan",
         "rollout_planned",
         "rollout_reply",
+        "rollout_sidecars",
         "rollout_step",
         "rollout_versions",
         "rollout_wave",
