@@ -13,6 +13,7 @@ description:
   - Of a task, prints the hosts that changed and those that failed or were unreachable, after the task has ended on
     all hosts. A task without any of these prints nothing, also no header. A text that several hosts share (a hunk of
     a diff, an error, a warning) is printed once, with the names of these hosts.
+  - The header of a play is printed once for all plays of its name, and again above what such a play has to show.
   - In a diff that several hosts share, the name of the host is C({host}) and its generation C({generation}), where
     these are all that differs.
   - A hunk that an earlier wave has shown is only its position, and C(as above).
@@ -227,6 +228,8 @@ class CallbackModule(Default):
         self.selected: set[str] = set()  # the hosts of all plays
         self.order: dict[str, int] = {}  # of the hosts in the inventory
         self.reported: dict[str, list[str]] = {}
+        self.plays: set[str] = set()  # their names, of all that were started
+        self.repeated: Any = None  # a play whose header is not printed yet
         self.process = os.getpid()
 
     @property
@@ -385,6 +388,7 @@ class CallbackModule(Default):
         """Print why the default callback prints the next lines."""
         self._display.warning(f"The callback hamesh failed ({error!r}); this is the output of the default callback.")
         self.flush()
+        self._show_play()
 
     def _add_entry(self, result: Any, entry: Mapping[str, Any], part: Mapping[str, Any]) -> None:
         """Collect the diff of one file, from the result of a task or of an item."""
@@ -426,6 +430,7 @@ class CallbackModule(Default):
                 continue
             try:
                 lines = [*self._lines(collected)]
+                self._show_play()
                 self._print_task_banner(collected.task)
             except Exception as error:
                 lines = [(f"The callback hamesh failed ({error!r}): {collected!r}", {})]
@@ -504,22 +509,37 @@ class CallbackModule(Default):
             variables = play.get_variable_manager().get_vars(play=play)
             self.order = {host: number for number, host in enumerate(variables["groups"]["all"])}
             self.selected.update(variables["ansible_play_hosts_all"])
-        super().v2_playbook_on_play_start(play)
+        self.repeated = play if self.quiet and play.get_name() in self.plays else None
+        self.plays.add(play.get_name())
+        if self.repeated:
+            self._play = play  # as the default callback does
+        else:
+            super().v2_playbook_on_play_start(play)
+
+    def _show_play(self) -> None:
+        """Print the header of a play that an earlier one of its name had printed, above what it has to show."""
+        play, self.repeated = self.repeated, None
+        if play:
+            super().v2_playbook_on_play_start(play)
 
     def v2_playbook_on_no_hosts_matched(self) -> None:
         self.flush()
-        super().v2_playbook_on_no_hosts_matched()
+        if not self.quiet:
+            super().v2_playbook_on_no_hosts_matched()
 
     def v2_playbook_on_no_hosts_remaining(self) -> None:
         self.flush()
+        self._show_play()
         super().v2_playbook_on_no_hosts_remaining()
 
     def v2_playbook_on_vars_prompt(self, varname: str, *arguments: Any, **options: Any) -> None:
         self.flush()
+        self._show_play()
         super().v2_playbook_on_vars_prompt(varname, *arguments, **options)
 
     def v2_runner_retry(self, result: Any) -> None:
         self.flush()
+        self._show_play()
         super().v2_runner_retry(result)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:

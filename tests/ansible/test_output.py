@@ -145,6 +145,21 @@ def test_nothing_that_a_host_says_controls_the_terminal(run, tmp_path):
         assert re.findall(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", output) == []
 
 
+def test_a_play_of_the_same_name_has_a_header_only_above_what_it_has_to_show(run, tmp_path):
+    show = [{"ansible.builtin.debug": {"msg": "shown"}}]
+    plays = [("Compile", []), ("Compile", []), ("Plan", []), ("Compile", show), ("Roll", []), ("Roll", show)]
+    (tmp_path / "plays.yml").write_text(
+        yaml.safe_dump(
+            [{"name": name, "hosts": "fleet", "gather_facts": False, "tasks": tasks} for name, tasks in plays]
+            + [{"name": "Undo", "hosts": "{{ [] }}", "tasks": show}]
+        )
+    )
+    output = run(name="plays.yml")[1]
+    shown = re.findall(r"^PLAY \[(\w+)|(shown)$|(skipping)", output, re.MULTILINE)
+    assert ["".join(part) for part in shown] == ["Compile", "Plan", "Compile", "shown", "Roll", "Roll", "shown", "Undo"]
+    assert run("-v", name="plays.yml")[1].count("PLAY [Compile]") == 3
+
+
 def test_a_run_that_changes_nothing_prints_its_play_its_recap_and_its_summary(run, tmp_path):
     quiet = PLAYBOOK.partition("    - name: Show")[0]
     (tmp_path / "playbook.yml").write_text(quiet)
