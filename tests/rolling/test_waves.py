@@ -10,8 +10,6 @@ import pytest
 from lab import (
     INVENTORY,
     ROOT,
-    Requests,
-    Run,
     ask,
     at_terminal,
     changed_inventory,
@@ -19,31 +17,14 @@ from lab import (
     module,
     playbook,
     port_held,
-    services_of,
     shell,
     start,
 )
-from phases import apply, everywhere, roll, states
+from phases import apply, roll, states
+from waves import DEPLOY, SIDECARS, SOAK, announced, change, interval
 
-SIDECARS = ("web1", "web2", "media1", "media2", "user1", "user2")
 # The canary; then its own hypervisor and one after the other, in the order of their first hosts in the inventory.
 ORDER = ["web1", "user1", "web2, user2", "media1", "media2"]
-DEPLOY = "playbooks/deploy-sidecars.yml"  # site.yml comes to it after the kernels have learnt of new ports
-SOAK = ("-e", "rollout_soak=4")  # longer than a new process takes for its first checks
-
-
-def change(**fields):
-    """The lab's inventory with something else in page_cache, which every sidecar has."""
-    return changed_inventory(lambda _, services: services["page_cache"].update(fields))
-
-
-def interval(milliseconds):
-    return change(check={"type": "tcp", "interval": milliseconds})
-
-
-def announced(run: Run):
-    """The hosts of each wave that was announced, in the order of the run. Each is printed more than once."""
-    return list(dict.fromkeys(re.findall(r"Wave \d+ of \d+: ([a-z0-9, ]+) \(", run.output)))
 
 
 @pytest.fixture
@@ -75,44 +56,6 @@ def test_a_change_goes_out_canary_first_then_hypervisor_by_hypervisor_and_back_t
     back = playbook("playbooks/roll-back.yml", inventory=new)
     assert (back.code, announced(back)) == (0, ORDER), back.output
     assert states() == before
-
-
-def test_a_restart_for_more_open_files_is_announced_and_its_host_is_drained_before(restored):
-    """user1 serves and calls. Its limit is raised, so that its sidecar is restarted; web2's is only reloaded."""
-    more = changed_inventory(
-        lambda groups, services: (
-            groups["user"]["hosts"]["user1"].update(sidecar_maxconn=5000),
-            services["page_cache"].update(check={"type": "tcp", "interval": 2050}),
-        )
-    )
-    limit = ("--limit", "user1,web2", *SOAK)
-    announcement = (
-        "haproxy.service is restarted, not reloaded, on 1 host (user1), drained before: the process was started"
-    )
-    looked = playbook(DEPLOY, "--check", *limit, inventory=more)
-    assert looked.code == 0, looked.output
-    assert announcement in looked.output
-    pids = everywhere(lambda host: shell(host, "systemctl show haproxy --property=MainPID"), ("user1", "web2"))
-    requests = Requests("web1", services_of(mesh(), "web1"), rate=60)
-    try:
-        run = playbook(DEPLOY, *limit, inventory=more)
-    finally:
-        requests.stop()
-    assert run.code == 0, run.output
-    assert announcement in run.output
-    after = everywhere(lambda host: shell(host, "systemctl show haproxy --property=MainPID"), ("user1", "web2"))
-    assert [host for host in after if after[host] != pids[host]] == ["user1"]
-    changes = [
-        [fact["status"] for fact in result["servers"]["after"]]
-        for result in (item for task in run.results["user1"] for item in task.get("results", []))
-        if "servers" in result and "before" in result["servers"]
-    ]
-    assert ["MAINT"] in [sorted(set(statuses)) for statuses in changes], changes
-    assert not requests.counts()[1], requests.counts()
-    infos = module(",".join(SIDECARS), "haproxy_info").last
-    assert all(not info["drains"] for info in infos.values())
-    back = playbook(DEPLOY, *limit)  # the unit, too; a lower limit needs no restart
-    assert (back.code, "is restarted, not reloaded" in back.output) == (0, False), back.output
 
 
 def test_limit_and_rollout_from_narrow_the_waves_and_leave_the_others_as_they_were(restored):
@@ -223,36 +166,6 @@ def test_a_backend_that_goes_down_meanwhile_stops_the_next_wave_that_needs_it(re
     ), output
     after = states()
     assert {host for host in SIDECARS if after[host] != before[host]} == {"web1"}
-
-
-def test_a_dead_host_does_not_block_the_other_one_of_its_pool_but_does_for_a_restart(restored):
-    """user1 and user2 are a pool of two. A reload takes no application of user1 down, a restart of it would."""
-    before = states()
-    shell("user2", "systemctl stop nginx")
-    try:
-        for _ in range(120):  # until the witnesses see it down
-            servers = module("web1,web2", "haproxy_info").last
-            if all(
-                server["status"].startswith("DOWN")
-                for info in servers.values()
-                for server in info["servers"]
-                if server["server"] == "user2" and server["pool"] in ("login", "user_profile")
-            ):
-                break
-            time.sleep(0.5)
-        restart = playbook("playbooks/rolling-restart.yml", "--limit", "user1")
-        assert (restart.code != 0, restart.changed, announced(restart)) == (True, set(), []), restart.output
-        assert re.search(r"pool (login|user_profile) cannot spare user1: members 2, down 1 \(user2\)", restart.output)
-        run = playbook(DEPLOY, inventory=interval(2550))
-        assert (run.code, run.changed) == (0, set(SIDECARS)), run.output
-        warning = r"user2 is down, so that min_ready would leave no host to roll in ([a-z_, ]+): their other hosts"
-        services = re.search(warning, " ".join(run.output.split())).group(1).split(", ")
-        assert {"login", "user_profile"} <= set(services)
-        assert not any({"user1", "user2"} <= set(wave.split(", ")) for wave in announced(run))
-    finally:
-        shell("user2", "systemctl start nginx")
-    after = states()
-    assert all(after[host] != before[host] for host in SIDECARS)
 
 
 def test_a_guest_that_is_not_fit_is_left_out_and_the_others_are_rolled(restored):
