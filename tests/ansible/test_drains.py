@@ -220,7 +220,7 @@ def test_a_host_whose_sidecar_must_be_restarted_is_announced_and_drained_before(
     code, output, calls = project("deploy-sidecars", "--check")
     assert code == 0, output
     shown = " ".join(output.split())
-    assert "haproxy.service is restarted, not reloaded, on 1 host (app1), drained before: why" in shown
+    assert "the sidecar is restarted, not reloaded, on 1 host (app1), drained before: why" in shown
     assert "app/app2: weight 30, set at run time, is kept, on 3 hosts (app1, web1, web2)" in shown
     assert "app/app2: drain, is overridden, on 1 host (app1)" in shown
     assert calls == []

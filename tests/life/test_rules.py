@@ -19,9 +19,7 @@ def test_a_restart_for_more_open_files_is_announced_and_its_host_is_drained_befo
         )
     )
     limit = ("--limit", "user1,web2", *SOAK)
-    announcement = (
-        "haproxy.service is restarted, not reloaded, on 1 host (user1), drained before: the process was started"
-    )
+    announcement = "the sidecar is restarted, not reloaded, on 1 host (user1), drained before: the process was started"
     looked = playbook(DEPLOY, "--check", *limit, inventory=more)
     assert looked.code == 0, looked.output
     assert announcement in looked.output

@@ -1,4 +1,4 @@
-"""Records of drains: which servers of this host's process are out of service by whom, since when, and why.
+"""Records of drains: which servers of this host's process are out of service, who took them out, since when, and why.
 
 A record is written before a server is drained and removed after it is ready again, so a run that is killed in between
 leaves it. Records do not outlive a reboot, and neither do drains: the process then starts from its file. A record
@@ -76,7 +76,7 @@ def read() -> Records:
         return parse(text)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise RecordsError(
-            f"{path()} is damaged ({str(error)[:80]}), so it is not known which servers were drained by whom; "
+            f"{path()} is damaged ({str(error)[:80]}), so it is not known who drained which server; "
             "see with haproxy_info which are out of service, restore them, and remove the file"
         ) from None
 

@@ -145,7 +145,7 @@ def backends_by_consumer(fleet: Fleet, backends: Sequence[str], earlier: Earlier
 
 
 def list_drains(looks: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return a line for each backend of a pool that is out of service, with where, for how long and by whom.
+    """Return a line for each backend of a pool that is out of service, with where, for how long and who drained it.
 
     looks: results of haproxy_info by host, of hosts with a sidecar. What is out of service without a record is so by
     the inventory, or was set on the host itself.
@@ -187,7 +187,7 @@ def list_restarts(restarts: Mapping[str, str]) -> list[str]:
         reason: [host for host in restarts if restarts[host] == reason] for reason in restarts.values() if reason
     }
     return [
-        f"haproxy.service is restarted, not reloaded, on {_hosts(hosts)}, drained before: {reason}"
+        f"the sidecar is restarted, not reloaded, on {_hosts(hosts)}, drained before: {reason}"
         for reason, hosts in sorted(reasons.items())
     ]
 

@@ -211,8 +211,8 @@ def test_what_is_out_of_service_is_listed_once_per_backend_with_its_hosts():
 
 def test_restarts_are_reported_once_per_reason_with_their_hosts():
     assert list_restarts({"web1": "why", "web2": "", "web3": "why", "web4": "else"}) == [
-        "haproxy.service is restarted, not reloaded, on 1 host (web4), drained before: else",
-        "haproxy.service is restarted, not reloaded, on 2 hosts (web1, web3), drained before: why",
+        "the sidecar is restarted, not reloaded, on 1 host (web4), drained before: else",
+        "the sidecar is restarted, not reloaded, on 2 hosts (web1, web3), drained before: why",
     ]
 
 
