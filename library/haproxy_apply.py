@@ -34,8 +34,9 @@ options:
   generation:
     description:
       - With O(content), the generation that it must be. A text of another generation is refused.
-      - Without O(content), a kept generation to roll back to. V(previous) is the newest that is not running, so doing
-        this twice returns to the first. A damaged copy is skipped with a warning.
+      - Without O(content), a kept generation to roll back to. V(previous) is the newest that is not running. Doing
+        this again changes nothing, so that an interrupted roll-back of many hosts can be repeated; to go elsewhere,
+        name the generation. A damaged copy is skipped with a warning.
     type: str
   replaces:
     description:

@@ -292,6 +292,13 @@ MUTATIONS = [
         "tests/unit/host/test_plan.py",
     ),
     Mutation(
+        "a roll-back that is repeated undoes itself",
+        f"{HAMESH}/host/apply.py",
+        'self.target.generations.mark(self.wanted.generation if self.request.generation == PREVIOUS else "")',
+        "pass",
+        f"{APPLY} -k back_and_forth",
+    ),
+    Mutation(
         "no copy is kept of what runs",
         f"{HAMESH}/host/generations.py",
         "            write_atomically(newest, text)\n",

@@ -288,6 +288,9 @@ def test_going_back_and_forth(index):
         module(host, "haproxy_apply", content=text)
         back = playbook("playbooks/roll-back.yml", "--limit", host)
         assert (back.code, back.changed, running(host)) == (0, {host}, generation(host)), back.output
+        again = playbook("playbooks/roll-back.yml", "--limit", host)
+        assert (again.code, again.changed, running(host)) == (0, set(), generation(host)), again.output
+        assert "is what the last roll-back put in place" in again.output
         forth = playbook("playbooks/roll-back.yml", "--limit", host, "-e", f"rollback_generation={name_of(text)}")
         assert (forth.code, forth.changed, running(host)) == (0, {host}, name_of(text)), forth.output
         none = playbook("playbooks/roll-back.yml", "--limit", host, "-e", "rollback_generation=none")

@@ -6,25 +6,24 @@ playbook; LONG=1: thirty of each. The seed is printed; INTERRUPT_SEED repeats on
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
 import time
 
 import pytest
-from lab import INVENTORY, LONG, module, playbook, shell, start
-from phases import CONSUMERS, everywhere, lost, under_load, wait_for_old_processes
-from sidecars import ask_socket
+from lab import INVENTORY, LONG, changed_inventory, module, playbook, shell, start
+from phases import CONSUMERS, everywhere, lost, roll, under_load, wait_for_old_processes
+from sidecars import ask_socket, generation, other, running
 
 SEED = int(os.environ.get("INTERRUPT_SEED", str(time.time_ns() % 2**32)))
 MOMENTS = 30 if LONG else 1
 ELSEWHERE = ("web1", "web2") if LONG else ("web1",)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 ROLLING = ("user1", "media1")  # what is rolled; both serve and call
-PLAYBOOKS = {
-    "rolling-restart": ("--limit", ",".join(ROLLING), "-e", "rollout_soak=2"),
-    "rolling-reload": ("--limit", ",".join(ROLLING), "-e", "rollout_soak=2"),
-}
+LIMIT = ("--limit", ",".join(ROLLING), "-e", "rollout_soak=2")
+PLAYBOOKS = ("rolling-restart", "rolling-reload")
 # What an operator has set by hand, which every run must leave: in pools that no rolled host is in.
 BY_HAND = {
     "web1": ({"pools": "comment", "state": "maint"}, {"pools": "search", "weight": "30"}),
@@ -87,24 +86,67 @@ def moments(name):
     return [(numbers[at % len(numbers)], chance.uniform(0, 25)) for at in range(MOMENTS)]
 
 
+def interrupt_and_repeat(number, moment, path, *arguments, inventory=INVENTORY):
+    """Run a playbook, end it by a signal at a moment, and run it again."""
+    process = start("ansible-playbook", "-i", str(inventory), path, *arguments)
+    time.sleep(10 + moment)  # it compiles and looks first
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does it
+    else:
+        process.send_signal(number)
+    process.communicate(timeout=120)
+    left = left_drained()
+    again = playbook(path, *arguments, inventory=inventory)
+    assert again.code == 0, (number, moment, again.output)
+    for _, _, server in left:
+        assert f"{server} was left drained on " in again.output, (number, moment, left)
+
+
 @pytest.mark.parametrize("name", PLAYBOOKS)
 def test_the_same_command_after_an_interrupt_leaves_all_as_an_operator_wanted_it(by_hand, name):
     before = wanted()
-    path, arguments = f"playbooks/{name}.yml", PLAYBOOKS[name]
+    path = f"playbooks/{name}.yml"
     with under_load(f"{name}, interrupted", path, MOMENTS, ELSEWHERE) as now:
         for number, moment in moments(name):
-            process = start("ansible-playbook", "-i", str(INVENTORY), path, *arguments)
-            time.sleep(10 + moment)  # it compiles and looks first
-            if number == signal.SIGINT:
-                os.killpg(process.pid, number)  # as a terminal does it
-            else:
-                process.send_signal(number)
-            process.communicate(timeout=120)
-            left = left_drained()
-            again = playbook(path, *arguments)
-            assert again.code == 0, (number, moment, again.output)
-            for _, _, server in left:
-                assert f"{server} was left drained on " in again.output, (number, moment, left)
+            interrupt_and_repeat(number, moment, path, *LIMIT)
+            assert drained() == [], (number, moment)
+            assert wanted() == before, (number, moment)
+    assert not lost(now.counts), lost(now.counts)
+    wait_for_old_processes()
+
+
+def restarted(groups, _):
+    """A change for which a sidecar is restarted, so that its host is drained before."""
+    for host in ROLLING:
+        next(group["hosts"] for group in groups.values() if host in group["hosts"])[host]["sidecar_maxconn"] = 5000
+
+
+def test_a_deployment_after_an_interrupt_is_complete(by_hand):
+    before, path = wanted(), "playbooks/deploy-sidecars.yml"
+    turns = itertools.cycle((changed_inventory(restarted), INVENTORY))
+    try:
+        with under_load("deploy-sidecars, interrupted", path, MOMENTS, ELSEWHERE) as now:
+            for number, moment in moments("deploy-sidecars"):
+                interrupt_and_repeat(number, moment, path, *LIMIT, inventory=next(turns))
+                assert {host: running(host) for host in ROLLING} == {host: generation(host) for host in ROLLING}
+                assert drained() == [], (number, moment)
+                assert wanted() == before, (number, moment)
+    finally:
+        assert playbook(path, *LIMIT).code == 0
+    assert not lost(now.counts), lost(now.counts)
+    wait_for_old_processes()
+
+
+def test_a_roll_back_after_an_interrupt_is_complete(by_hand):
+    """The hosts that were rolled back before the interrupt stay so."""
+    roll("compile-mesh", INVENTORY)
+    before, path = wanted(), "playbooks/roll-back.yml"
+    with under_load("roll-back, interrupted", path, MOMENTS, ELSEWHERE) as now:
+        for number, moment in moments("roll-back"):
+            applied = module(",".join(ROLLING), "haproxy_apply", content=other)
+            assert applied.code == 0, applied.output
+            interrupt_and_repeat(number, moment, path, *LIMIT)
+            assert {host: running(host) for host in ROLLING} == {host: generation(host) for host in ROLLING}
             assert drained() == [], (number, moment)
             assert wanted() == before, (number, moment)
     assert not lost(now.counts), lost(now.counts)

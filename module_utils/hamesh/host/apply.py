@@ -25,6 +25,7 @@ from .generations import FOUND
 from .installation import Installation
 from .lock import LockHeld, hold_lock
 from .observe import (
+    PREVIOUS,
     PROPERTIES,
     RUNNING,
     KeptGeneration,
@@ -264,6 +265,7 @@ class Change:
         """Replace the file. Back up the old one if it is not among the kept generations."""
         if self.planned.back_up and self.observed.file:
             self.target.generations.back_up(self.observed.file.generation)
+        self.target.generations.mark(self.wanted.generation if self.request.generation == PREVIOUS else "")
         write_atomically(self.target.path, self.wanted.text)
 
     def _bring_up(self) -> tuple[Finished, list[str]]:

@@ -3,6 +3,7 @@
 NUMBER-GENERATION.cfg was verified to run. The newest is a copy of the current file, so that editing or truncating that
 file does not lose it. NUMBER-GENERATION.found is a file that a rollout replaced and that was not verified to run, such
 as one edited by hand. It is a hard link, and restoring a file renames it, so that both work on a full disk.
+`rolled-back` names the generation that a roll-back to the previous one put in place, until another is put there.
 """
 
 from __future__ import annotations
@@ -59,6 +60,24 @@ class Generations:
         entry.replace(self.path)
         sync_directory(self.directory)
         sync_directory(self.path.parent)
+
+    @property
+    def rolled_back(self) -> str:
+        """Return the generation that a roll-back to the previous one put in place; "" where that was not the last."""
+        mark = self._mark
+        return read_text(mark) if mark.exists() and _is_kept_file(mark) else ""
+
+    def mark(self, rolled_back: str) -> None:
+        """Record, before a file is put in place, which generation that is, if it is a roll-back to the previous one."""
+        if rolled_back:
+            own_directory(self.directory)
+            write_atomically(self._mark, rolled_back)
+        elif self.rolled_back:
+            self._mark.unlink()
+
+    @property
+    def _mark(self) -> Path:
+        return self.directory / "rolled-back"
 
     def _next(self, generation: str, kind: str) -> Path:
         """Return the path of the next kept file. Creates the directory."""

@@ -46,7 +46,7 @@ PROPERTIES = (
 
 class Request(NamedTuple):
     """A request to run `content`, which must be `generation` where both are set; or a kept `generation` ("previous":
-    the newest that is not running); or the file on disk.
+    the newest that is not running, or after a roll-back to it the same again); or the file on disk.
 
     `act`: "reload" or "restart" even if nothing differs; "": only if needed. `hard_stop_after`: seconds after which a
     replaced process is ended. `program`: see Installation; "": unchanged. `dialect`: the release whose language the
@@ -145,6 +145,7 @@ class Observed:
     record: Record | None = None  # the original that is kept
     record_failure: str = ""  # why it cannot be read
     restores: bool = False  # the original is what is wanted
+    rolled_back: str = ""  # the generation of the file, if a roll-back to the previous one put it in place
     drop_in_off: bool = False  # the unit's drop-in was switched off for the original
 
     @property
@@ -244,6 +245,9 @@ def observe_original(request: Request, target: Target) -> Observed:
     known = [content, file, *(generation.configuration for generation in kept)]
     info, rows = _query_process(known, request.answer_timeout) if unit.get("ActiveState") in RUNNING else ({}, [])
     observed = Observed(path, content, file, kept, unit, info, rows, unfinished=target.journal.load())
+    mark = target.generations.rolled_back
+    if file is not None and mark == file.generation:
+        observed = dataclasses.replace(observed, rolled_back=mark)
     record, failure = None, ""
     try:
         record = store.load()
@@ -313,13 +317,17 @@ def observe_answers(observed: Observed, states: Mapping[str, ServerState], reque
 
 
 def choose(request: Request, observed: Observed) -> Configuration | None:
-    """Return the configuration of a request without content: an undamaged kept generation, or the file."""
+    """Return the configuration of a request without content: an undamaged kept generation, or the file. A roll-back to
+    the previous one that is repeated, for example because it was interrupted elsewhere, stays where it is."""
     if request.generation is None:
         return observed.file
+    is_previous = request.generation == PREVIOUS and not observed.rolled_back
+    name = observed.rolled_back if request.generation == PREVIOUS else request.generation
     for kept in observed.kept:
-        named = request.generation == kept.configuration.generation
-        if (named or (request.generation == PREVIOUS and not observed.runs(kept.configuration))) and not kept.damage:
-            return kept.configuration
+        configuration = kept.configuration
+        chosen = not observed.runs(configuration) if is_previous else configuration.generation == name
+        if chosen and not kept.damage:
+            return configuration
     return None
 
 

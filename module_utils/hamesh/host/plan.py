@@ -10,7 +10,7 @@ from ..haproxy.configuration import Configuration
 from . import adopt, runtime_state
 from .ask import describe, predict, refusals
 from .installation import BUILDS
-from .observe import Observed, Request
+from .observe import PREVIOUS, Observed, Request
 from .reload import SF, SF_WARNING, OldProcess
 from .runtime_state import ServerState
 
@@ -195,6 +195,13 @@ def _warnings(observed: Observed, request: Request) -> list[str]:
     if on_disk and observed.kept and not _is_kept(observed, wanted):
         warnings.append(
             f"{observed.path} differs from what was rolled out here: the next rollout replaces it and keeps a copy"
+        )
+    if request.generation == PREVIOUS and observed.rolled_back and observed.runs(wanted):
+        kept = (generation.configuration.generation for generation in observed.kept)
+        others = ", ".join(dict.fromkeys(name for name in kept if name != wanted.generation))
+        warnings.append(
+            f"generation {wanted.generation} is what the last roll-back put in place, so this one changes nothing; "
+            f"name another one to run that ({others or 'none is kept'})"
         )
     replaced = _is_kept(observed, wanted) and observed.pid and not observed.runs(wanted)
     if replaced and request.content is not None:

@@ -138,3 +138,21 @@ def test_a_directory_that_others_can_write_is_refused(path, tmp_path, kind):
         directory.chmod(0o777)
     with pytest.raises(OSError, match="it is not a directory that only uid"):
         Generations(path).add("0a1b", "first\n")
+
+
+def test_a_roll_back_is_marked_until_another_file_is_put_in_place(path):
+    generations = ran(path, "one\n", "two\n")
+    generations.mark("")
+    assert generations.rolled_back == ""
+    generations.mark("one")
+    generations.add("one", "one\n")
+    assert (generations.rolled_back, names(generations)) == ("one", ["00003-one.cfg", "00002-two.cfg"])
+    generations.mark("")
+    assert generations.rolled_back == ""
+
+
+def test_what_is_no_mark_of_hamesh_is_left_alone(path):
+    generations = ran(path, "one\n")
+    (generations.directory / "rolled-back").mkdir()
+    generations.mark("")
+    assert (generations.rolled_back, (generations.directory / "rolled-back").is_dir()) == ("", True)

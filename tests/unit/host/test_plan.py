@@ -353,6 +353,21 @@ def test_previous_is_the_newest_undamaged_generation_that_does_not_run():
     assert "damaged" in plan(seen, request(None, generation=OLD.generation)).warnings[0]
 
 
+def test_a_roll_back_that_is_repeated_stays_where_it_is():
+    seen = host(OLD, None, kept=kept(OLD, NEW, OLDER), rolled_back=OLD.generation)
+    assert choose(request(None, generation=PREVIOUS), seen) is OLD
+    assert choose(request(None, generation=NEW.generation), seen) is NEW
+    assert choose(request(None, generation=PREVIOUS), dataclasses.replace(seen, rolled_back="")) is NEW
+    again = plan(dataclasses.replace(seen, wanted=OLD, problems=()), request(None, generation=PREVIOUS))
+    assert (again.changes, again.warnings) == (
+        False,
+        (
+            f"generation {OLD.generation} is what the last roll-back put in place, so this one changes nothing; name "
+            f"another one to run that ({NEW.generation}, {OLDER.generation})",
+        ),
+    )
+
+
 def test_a_reload_that_can_lose_requests_is_a_warning():
     planned = plan(host(reload_method=SF), request())
     assert planned.method == SF
