@@ -19,7 +19,13 @@ from ansible.utils.display import Display
 if str(Path(__file__).resolve().parents[1] / "module_utils") not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from ansible.module_utils.hamesh.mesh.build_dir import RUN_BUILD, BuildError, read_run_index
+from ansible.module_utils.hamesh.mesh.build_dir import (
+    RUN_BUILD,
+    BuildError,
+    read_drained,
+    read_run_index,
+    record_drained,
+)
 from ansible.module_utils.hamesh.rollout import drains, gate, messages, run
 from ansible.module_utils.hamesh.rollout.waves import RolloutError, read_policy
 
@@ -50,6 +56,9 @@ ARGUMENTS = {
     "optional": {"type": "bool", "default": False},
     "expires": {"type": "int", "default": 1800},
     "drained": {"type": "list", "elements": "str"},
+    "known": {"type": "list", "elements": "str", "default": []},
+    "workers": {"type": "list", "elements": "str"},
+    "restored": {"type": "list", "elements": "str", "default": []},
     "kept": {"type": "dict", "default": {}},
     "restarts": {"type": "dict", "default": {}},
     "overridden": {"type": "dict", "default": {}},
@@ -73,13 +82,19 @@ class ActionModule(ActionBase):
             return {"changed": False, **getattr(self, self.arguments["step"])()}
         except (RolloutError, BuildError) as error:
             return {"failed": True, "msg": str(error), "hosts": self.hosts, "pools_in_need": self.pools_in_need}
+        except OSError as error:
+            message = f"The build cannot be written: {error}. Make it writable and run this again."
+            return {"failed": True, "msg": message, "hosts": self.hosts}
 
     @functools.cached_property
     def index(self) -> dict[str, Any]:
         """Return mesh.json of this run's own build, or of the last published build of its inventory."""
-        published = Path(self.arguments["build_dir"]).absolute()
         sources = self.task_vars["ansible_inventory_sources"]
-        return read_run_index(Path(constants.DEFAULT_LOCAL_TMP) / RUN_BUILD, published, sources)
+        return read_run_index(Path(constants.DEFAULT_LOCAL_TMP) / RUN_BUILD, self.published, sources)
+
+    @property
+    def published(self) -> Path:
+        return Path(self.arguments["build_dir"]).absolute()
 
     @functools.cached_property
     def fleet(self) -> gate.Fleet:
@@ -102,24 +117,29 @@ class ActionModule(ActionBase):
             "witnesses": gate.distribute(witnesses, self.hosts),
             # The sidecars of a wave are asked, too. A plan need not ask all of them.
             "sidecars": self.fleet.sidecars(self.hosts) if self.arguments["plan"] else [],
-            "drained_on": gate.distribute(self._drained_on(), self.hosts),
+            "drained_on": gate.distribute(self._drained_on(), self.arguments["workers"] or self.hosts),
         }
 
     def _drained_on(self) -> list[str]:
-        """Return the sidecars on which an earlier run of the same playbook may have left drains, before a plan."""
+        """Return the sidecars on which an earlier run may have left drains and whose drains are not known, before a
+        plan: those of the rollout, and the consumers of hosts that such a run has drained."""
         if self.arguments["plan"]:
             return []
-        if not self.arguments["disruptive"]:
-            return self.fleet.sidecars(self.hosts)
-        services = self.fleet.served_by(self.hosts)
+        drained = [*read_drained(self.published), *(self.hosts if self.arguments["disruptive"] else ())]
+        services = self.fleet.served_by(drained)
         consumers = [host for service in services for host in self.fleet.consumers[service]]
-        return list(dict.fromkeys([*self.fleet.sidecars(self.hosts), *consumers]))
+        sidecars = dict.fromkeys([*self.fleet.sidecars(self.hosts), *consumers])
+        return [host for host in sidecars if host not in self.arguments["known"]]
 
     def left(self) -> dict[str, Any]:
         left = drains.left_drains(self.arguments["drains"], run.has_ended, self.arguments["expires"])
         for message in left.kept:
             display.warning(message)
-        return {"restores": drains.distribute_restores(left.restores, self.hosts), "told": left.restored}
+        return {
+            "restores": drains.distribute_restores(left.restores, self.hosts),
+            "told": left.restored,
+            "restored": [host for host in read_drained(self.published) if host not in left.going_on],
+        }
 
     def consumers(self) -> dict[str, Any]:
         asked, inventory = self.arguments["backends"], self.task_vars["groups"]["all"]
@@ -150,6 +170,8 @@ class ActionModule(ActionBase):
         return {"told": [*states, *drains.list_restarts(self.arguments["restarts"])]}
 
     def plan(self) -> dict[str, Any]:
+        if not self._task.check_mode:
+            record_drained(self.published, ended=self.arguments["restored"])
         policy = read_policy(self.arguments["hypervisors"], self.arguments["growth"])
         hypervisors = self._hypervisors(self.hosts)
         down = gate.down_members(self.fleet, self.hosts, self.answers)
@@ -187,6 +209,8 @@ class ActionModule(ActionBase):
         drained = self.arguments["drained"]
         hosts = [host for host in self.hosts if drained is None or host in drained]
         planned = gate.plan_drains(self.fleet, hosts, self.answers, self.arguments["disruptive"])
+        if planned:
+            record_drained(self.published, begun=hosts)
         # A host whose sidecar is retired in the wave does no drains: other hosts of the wave do.
         sidecars = self.fleet.sidecars(self.hosts)
         workers = self.hosts if drained is None else [host for host in self.hosts if host in {*drained, *sidecars}]
@@ -203,6 +227,7 @@ class ActionModule(ActionBase):
         problems = gate.problems(self.fleet, self.hosts, before, self.answers, allowed, restored)
         if problems:
             raise RolloutError(["Servers that were up before this wave are not up after it.", *problems])
+        record_drained(self.published, ended=self.hosts)
         return {}
 
     def stop(self) -> dict[str, Any]:

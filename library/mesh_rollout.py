@@ -39,6 +39,20 @@ options:
       - The directory where the mesh was published, for a run that does not compile. The first step of a run reads it.
     type: path
     default: build/mesh in the project
+  known:
+    description: Sidecars whose drains are known, so that V(ask) leaves them out of RV(drained_on).
+    type: list
+    elements: str
+    default: []
+  workers:
+    description: The hosts that divide RV(drained_on) among them. By default O(hosts).
+    type: list
+    elements: str
+  restored:
+    description: RV(restored) of V(left), for V(plan).
+    type: list
+    elements: str
+    default: []
   plan:
     description:
       - The result of V(plan). With it, V(ask) announces the wave, and fails if an earlier one did not end. V(begin)
@@ -209,9 +223,14 @@ run:
   type: dict
   returned: plan
 drained_on:
-  description: The sidecars that each of O(hosts) asks for drains that a run has left; empty with O(plan).
+  description: The sidecars that each of O(workers) asks for drains that a run has left; empty with O(plan).
   type: dict
   returned: ask
+restored:
+  description: Hosts that an earlier run had begun to drain, and that no run may still drain.
+  type: list
+  elements: str
+  returned: left
 consumers:
   description: Those of O(hosts) that call one of O(backends).
   type: list

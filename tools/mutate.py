@@ -292,6 +292,13 @@ MUTATIONS = [
         "tests/unit/host/test_plan.py",
     ),
     Mutation(
+        "a run forgets which hosts it has begun to drain",
+        "action_plugins/mesh_rollout.py",
+        "            record_drained(self.published, begun=hosts)\n",
+        "            pass\n",
+        "tests/ansible/test_mesh_rollout.py -k begun_to_drain",
+    ),
+    Mutation(
         "a roll-back that is repeated undoes itself",
         f"{HAMESH}/host/apply.py",
         'self.target.generations.mark(self.wanted.generation if self.request.generation == PREVIOUS else "")',

@@ -212,3 +212,28 @@ def test_a_rollout_ends_with_the_pools_that_have_too_few_servers_up(tmp_path, ro
     warning = "Pool app needs 1 of its 2 servers up (min_ready 0.5), and has fewer on 2 of 3 consumers: web1 0, app1 0."
     assert warning in " ".join((run.stdout + run.stderr).split())
     assert rollout(step="report", hosts=ALL, pools={"web1": {"app": {"up": 1}}})["pools_in_need"] == []
+
+
+def test_consumers_of_a_host_that_a_run_has_begun_to_drain_are_asked_for_drains_until_it_is_restored(rollout, tmp_path):
+    answers, hosts = [answer("UP")], ["app1"]
+    assert rollout(step="ask", hosts=[], workers=hosts)["drained_on"] == {"app1": []}
+    begun = rollout(step="begin", hosts=hosts, plan=PLAN, answers=answers, drained=hosts, disruptive=True)
+    assert begun["drains"]["app1"], begun
+    # The run ends here. Another one that need not change app1 asks for it all the same.
+    assert rollout(step="ask", hosts=[], workers=hosts)["drained_on"] == {"app1": ["web1"]}
+    assert rollout(step="ask", hosts=[], workers=hosts, known=["web1"])["drained_on"] == {"app1": []}
+    run = {"playbook": "site.yml", "controller": "elsewhere", "pid": 1, "started": "boot:1"}
+    drain = {"server": "app1", "pool": "app", "seconds": 5, "run": run}
+    assert rollout(step="left", hosts=hosts, drains={"web1": [drain]})["restored"] == []
+    restored = rollout(step="left", hosts=hosts, drains={"web1": []})["restored"]
+    assert restored == ["app1"]
+    rollout(step="plan", hosts=ALL, answers=answers, restored=restored)
+    assert rollout(step="ask", hosts=[], workers=hosts)["drained_on"] == {"app1": []}
+    rollout(step="begin", hosts=hosts, plan=PLAN, answers=answers, drained=hosts, disruptive=True)
+    rollout(step="end", hosts=hosts, answers=answers)
+    assert rollout(step="ask", hosts=[], workers=hosts)["drained_on"] == {"app1": []}
+    (tmp_path / "build/drained.json").write_text("[")
+    damaged = (
+        f"{tmp_path}/build/drained.json is damaged. Remove it, and see what is drained with playbooks/list-drains.yml."
+    )
+    assert damaged in rollout(step="ask", hosts=[], workers=hosts)["msg"]

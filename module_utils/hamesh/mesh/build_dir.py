@@ -25,6 +25,7 @@ from .model import Mesh, Rendered, Sidecar
 
 INDEX = "mesh.json"
 CONFIGURATION = "haproxy.cfg"
+DRAINED = "drained.json"  # beside a published build: hosts that a run drains, for the run after an interrupted one
 RUN_BUILD = "mesh"  # the directory of a run's own build, in the temporary directory that Ansible removes after the run
 
 
@@ -109,6 +110,34 @@ def record_retired(
     return True
 
 
+def read_drained(directory: Path) -> list[str]:
+    """Return the hosts that runs have begun to drain, without those that they have restored. Raises BuildError."""
+    path = directory / DRAINED
+    try:
+        hosts = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise BuildError(f"{path} cannot be read: {error.strerror}.") from None
+    except ValueError:
+        hosts = None
+    if not isinstance(hosts, list) or not all(isinstance(host, str) for host in hosts):
+        raise BuildError(f"{path} is damaged. Remove it, and see what is drained with playbooks/list-drains.yml.")
+    return hosts
+
+
+def record_drained(directory: Path, begun: Sequence[str] = (), ended: Collection[str] = ()) -> None:
+    """Record which hosts a run drains, and which are restored. Raises BuildError and OSError."""
+    if not begun and not set(read_drained(directory)).intersection(ended):
+        return
+    _make(directory)
+    with _locked(directory) as build:
+        before = read_drained(directory)
+        after = [host for host in dict.fromkeys([*before, *begun]) if host not in ended]
+        if after != before:
+            _replace(build, DRAINED, json.dumps(after) + "\n")
+
+
 def _dump(index: Mapping[str, Any]) -> str:
     return json.dumps(index, indent=1, sort_keys=True, default=dict) + "\n"
 
@@ -136,8 +165,7 @@ def write_build(directory: Path, files: Mapping[str, str]) -> list[str]:
     """Write a build to a directory under a lock, and remove what an earlier build left. Return the changed paths,
     relative to the directory. Raises OSError.
     """
-    for part in reversed((directory, *directory.parents)):
-        part.mkdir(mode=0o750, exist_ok=True)
+    _make(directory)
     with _locked(directory) as build:
         changed = plan_changes(directory, files)
         for path, text in changed.items():
@@ -261,6 +289,11 @@ def _earlier_configurations(directory: Path) -> list[str]:
     except (OSError, ValueError, KeyError, TypeError):
         return []
     return sorted(f"{host}/{CONFIGURATION}" for host in sidecars if Path(host).name == host and host not in ("", ".."))
+
+
+def _make(directory: Path) -> None:
+    for part in reversed((directory, *directory.parents)):
+        part.mkdir(mode=0o750, exist_ok=True)
 
 
 @contextlib.contextmanager

@@ -36,11 +36,12 @@ NO_EARLIER = Earlier()
 
 
 class Left(NamedTuple):
-    """What to restore, and messages: about that, and about drains of runs that may still go on."""
+    """What to restore, and messages: about that, and about drains of runs that may still go on, of these servers."""
 
     restores: list[Restore]
     restored: list[str]
     kept: list[str]
+    going_on: list[str]
 
 
 def left_drains(drains: Drains, has_ended: Callable[[Mapping[str, Any]], bool | None], expires: int) -> Left:
@@ -76,6 +77,7 @@ def left_drains(drains: Drains, has_ended: Callable[[Mapping[str, Any]], bool | 
             f"has ended, restore it: {RESTORE}{server}"
             for (server, run), hosts in sorted(going_on.items())
         ],
+        [server for server, _ in going_on],
     )
 
 
