@@ -3,18 +3,17 @@ leaves it alone."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shlex
 
 import pytest
-from lab import Requests, ask, changed_inventory, module, playbook, services_of, shell
+from lab import ask, changed_inventory, module, playbook, services_of, shell
 from sidecars import FILE, WAYS
+from unfailed import no_request_fails
 
 HOST = "media2"  # Debian 12 with HAProxy 2.6
 KEPT = f"{FILE}.generations"
 DROP_INS = "/etc/systemd/system/haproxy.service.d"
-RATE = 40  # requests a second
 OWN = {"www": ("http", 18080), "admin": ("http", 18082)}
 # As Debian's own file begins, and a chroot and a user that the sidecar's unit does not allow.
 TEXT = """global
@@ -96,22 +95,9 @@ def inventory(**variables):
     return changed_inventory(lambda hosts, _: hosts["media"]["hosts"][HOST].update(variables))
 
 
-@contextlib.contextmanager
-def none_fails(services):
-    """No request to these services fails meanwhile."""
-    requests = Requests(HOST, services, RATE)
-    try:
-        yield
-    finally:
-        requests.stop()
-    sent, failures = requests.counts()
-    assert sent > 0
-    assert not failures, failures
-
-
 @pytest.mark.parametrize("options", [[], ["--check"]])
 def test_the_run_stops_before_anything_is_changed_and_names_the_listeners(own, options):
-    with none_fails(OWN):
+    with no_request_fails("a HAProxy of the host stops the run", HOST, OWN):
         run = playbook("site.yml", *options, inventory=inventory())
     assert (run.code != 0, run.changed) == (True, set()), run.output
     message = next(result["msg"] for result in run.results[HOST] if "did not make" in str(result.get("msg")))
@@ -146,7 +132,8 @@ def test_other_files_are_never_replaced(own):
 
 def test_it_is_replaced_and_restored_and_replaced_again(own, index):
     settings = inventory(sidecar_adopt="replace")
-    run = playbook("site.yml", "--limit", HOST, inventory=settings)
+    with no_request_fails("a HAProxy of another host is replaced", "web1", services_of(index, "web1")):
+        run = playbook("site.yml", "--limit", HOST, inventory=settings)
     assert run.code == 0, run.output
     assert len(failed(OWN)) == len(OWN)
     assert failed(services_of(index, HOST)) == {}
@@ -157,7 +144,8 @@ def test_it_is_replaced_and_restored_and_replaced_again(own, index):
     assert (again.code, again.changed) == (0, set()), again.output
 
     back = ("playbooks/roll-back.yml", "--limit", HOST)
-    run = playbook(*back, "-e", "rollback_generation=0", inventory=settings)
+    with no_request_fails("it is given back", "web1", services_of(index, "web1")):
+        run = playbook(*back, "-e", "rollback_generation=0", inventory=settings)
     assert run.code == 0, run.output
     assert failed(OWN) == {}
     assert shell(HOST, STATE).replace("60-hamesh.conf.off\n", "") == own
@@ -195,13 +183,13 @@ def test_a_second_haproxy_beside_it_serves_and_both_lose_no_request(own, index):
     settings, services = inventory(sidecar_unit="haproxy-mesh.service"), services_of(index, HOST)
     pid = "systemctl show haproxy -p MainPID --value"
     before = shell(HOST, pid)
-    with none_fails(OWN):
+    with no_request_fails("a second HAProxy is rolled out beside it", HOST, OWN):
         run = playbook("site.yml", "--limit", HOST, inventory=settings)
     assert run.code == 0, run.output
     assert failed(services) == {}
     again = playbook("site.yml", "--limit", HOST, inventory=settings)
     assert (again.code, again.changed) == (0, set()), again.output
-    with none_fails({**OWN, **services}):
+    with no_request_fails("the second HAProxy is reloaded", HOST, {**OWN, **services}):
         run = playbook("playbooks/rolling-reload.yml", "--limit", HOST, inventory=settings)
     assert run.code == 0, run.output
     info = module(HOST, "haproxy_info", unit="haproxy-mesh.service").result(HOST)
@@ -230,7 +218,7 @@ def test_uninstall_removes_a_second_haproxy_and_leaves_the_other(own):
     settings = inventory(sidecar_unit="haproxy-mesh.service")
     run = playbook("site.yml", "--limit", HOST, inventory=settings)
     assert run.code == 0, run.output
-    with none_fails(OWN):
+    with no_request_fails("the second HAProxy is uninstalled", HOST, OWN):
         run = playbook("playbooks/uninstall.yml", "--limit", HOST, "-e", "uninstall_confirm=true", inventory=settings)
     assert run.code == 0, run.output
     assert shell(HOST, STATE) == own

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import time
 
-from lab import Requests, changed_inventory, mesh, module, playbook, services_of, shell
+from lab import changed_inventory, mesh, module, playbook, services_of, shell
 from phases import everywhere, states
+from unfailed import no_request_fails
 from waves import DEPLOY, SIDECARS, SOAK, announced, interval
 
 
@@ -24,11 +25,8 @@ def test_a_restart_for_more_open_files_is_announced_and_its_host_is_drained_befo
     assert looked.code == 0, looked.output
     assert announcement in looked.output
     pids = everywhere(lambda host: shell(host, "systemctl show haproxy --property=MainPID"), ("user1", "web2"))
-    requests = Requests("web1", services_of(mesh(), "web1"), rate=60)
-    try:
+    with no_request_fails("user1 is restarted for more open files", "web1", services_of(mesh(), "web1")):
         run = playbook(DEPLOY, *limit, inventory=more)
-    finally:
-        requests.stop()
     assert run.code == 0, run.output
     assert announcement in run.output
     after = everywhere(lambda host: shell(host, "systemctl show haproxy --property=MainPID"), ("user1", "web2"))
@@ -39,7 +37,6 @@ def test_a_restart_for_more_open_files_is_announced_and_its_host_is_drained_befo
         if "servers" in result and "before" in result["servers"]
     ]
     assert ["MAINT"] in [sorted(set(statuses)) for statuses in changes], changes
-    assert not requests.counts()[1], requests.counts()
     infos = module(",".join(SIDECARS), "haproxy_info").last
     assert all(not info["drains"] for info in infos.values())
     back = playbook(DEPLOY, *limit)  # the unit, too; a lower limit needs no restart
