@@ -1,7 +1,7 @@
 """A rolling playbook that is interrupted, and the same command again: every backend is as an operator wanted it.
 
 The run is ended by SIGINT (Ctrl-C), SIGTERM or SIGKILL at a random moment, under load. In short, one moment for each
-playbook; LONG=1: thirty of each. The seed is printed; INTERRUPT_SEED repeats one.
+playbook; LONG=1: thirty of each; INTERRUPT_MOMENTS=N: N. The seed is printed; INTERRUPT_SEED repeats one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from phases import CONSUMERS, everywhere, lost, roll, under_load, wait_for_old_p
 from sidecars import ask_socket, generation, other, running
 
 SEED = int(os.environ.get("INTERRUPT_SEED", str(time.time_ns() % 2**32)))
-MOMENTS = 30 if LONG else 1
+MOMENTS = int(os.environ.get("INTERRUPT_MOMENTS", "30" if LONG else "1"))
 ELSEWHERE = ("web1", "web2") if LONG else ("web1",)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 ROLLING = ("user1", "media1")  # what is rolled; both serve and call
@@ -82,7 +82,7 @@ def moments(name):
     """Signals and moments, in seconds after the first wave began."""
     chance = random.Random(f"{SEED} {name}")  # noqa: S311
     print(f"\nINTERRUPT_SEED={SEED}", end=" ")
-    numbers = SIGNALS if LONG else (chance.choice(SIGNALS),)
+    numbers = SIGNALS if MOMENTS > 1 else (chance.choice(SIGNALS),)
     return [(numbers[at % len(numbers)], chance.uniform(0, 25)) for at in range(MOMENTS)]
 
 
