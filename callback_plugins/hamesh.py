@@ -40,12 +40,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator, Mapping
 
+import ansible.module_utils
 from ansible import constants, context
 from ansible.plugins.callback.default import CallbackModule as Default
 from ansible.utils.color import stringc
 
-# What an error says apart from its message, in this order.
-DETAILS = ("cmd", "rc", "stdout", "stderr", "module_stdout", "module_stderr", "censored")
+# Ansible finds a project's module_utils for modules, but not for plugins on the controller.
+if str(Path(__file__).resolve().parents[1] / "module_utils") not in ansible.module_utils.__path__:
+    ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
+
+from ansible.module_utils.hamesh.output.texts import block, clean, message_of, printable
+
 # Results that the summary shows, from mesh_rollout, mesh_compile and set_stats.
 REPORTED = {
     "left_out": "left out by rollout_from",
@@ -54,28 +59,8 @@ REPORTED = {
     "unseen": "services of which no consumer answered",
 }
 GENERATION = re.compile(r"(?<=description hamesh )[0-9a-f]{12}\b|(?<=\(generation )[0-9a-f]{12}(?=\))")
-NOT_PLAIN = re.compile(r"[^\n\t\x20-\x7e]")
 POSITION = "@@ on different lines @@"
 SIDES = ("before", "after")
-
-
-def printable(text: str) -> str:
-    """Return a text with escapes for all that is not printed as it is: control characters, marks of direction."""
-    if not NOT_PLAIN.search(text):
-        return text  # most texts, and some are long
-    return "".join(
-        sign if sign.isprintable() or sign in "\n\t" else sign.encode("unicode_escape", "replace").decode()
-        for sign in text
-    )
-
-
-def clean(value: Any) -> Any:
-    """Return a result with printable texts."""
-    if isinstance(value, str):
-        return printable(value)
-    if isinstance(value, Mapping):
-        return {key: clean(inner) for key, inner in value.items()}
-    return [clean(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 def shared(text: str, host: str) -> str:
@@ -97,26 +82,6 @@ def hunks_of(before: str, after: str) -> list[tuple[str, str]]:
         else:
             hunks[-1] = (hunks[-1][0], hunks[-1][1] + line)
     return hunks
-
-
-def message_of(result: Mapping[str, Any]) -> str:
-    """Return what a failed result says, or an empty text."""
-    message = result.get("msg") or ""
-    text = "\n".join(map(str, message)) if isinstance(message, (list, tuple)) else str(message)
-    parts = [text.strip()] if text.strip() else []
-    for name in DETAILS:
-        detail = result.get(name)
-        if detail not in (None, "", []) and (name not in ("cmd", "rc") or "cmd" in result):
-            value = " ".join(map(str, detail)) if isinstance(detail, (list, tuple)) else str(detail).strip()
-            if value and value != text:
-                parts.append(f"{name}: {value}")
-    return "\n".join(parts)
-
-
-def block(text: str) -> str:
-    """Return a text for the end of a line: there if it is one line, else as indented lines below."""
-    lines = text.splitlines()
-    return f" {text}" if len(lines) < 2 else "".join(f"\n    {line}".rstrip(" ") for line in lines)
 
 
 def merge(items: Iterable[tuple[str, str, Any]]) -> list[tuple[list[str], str, list[Any]]]:

@@ -13,23 +13,7 @@ from meshes import ROOT
 SPEC = importlib.util.spec_from_file_location("callback_hamesh", ROOT / "callback_plugins/hamesh.py")
 hamesh = sys.modules[SPEC.name] = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(hamesh)
-Diff, clean, group, hunks_of = hamesh.Diff, hamesh.clean, hamesh.group, hamesh.hunks_of
-merge, message_of, printable = hamesh.merge, hamesh.message_of, hamesh.printable
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("two\nlines\tand ümlauts", "two\nlines\tand ümlauts"),
-        ("\x1b[2Jgone", "\\x1b[2Jgone"),
-        ("a\rb\x00c\x7fd\x9be", "a\\rb\\x00c\\x7fd\\x9be"),
-        ("to the \u202eleft", "to the \\u202eleft"),
-        ("half \udc1b", "half \\udc1b"),
-    ],
-)
-def test_signs_that_are_not_printed_as_they_are_become_escapes(text, expected):
-    assert printable(text) == expected
-    assert clean({"a": [text, 1], "b": {"c": text}}) == {"a": [expected, 1], "b": {"c": expected}}
+Diff, group, hunks_of, merge = hamesh.Diff, hamesh.group, hamesh.hunks_of, hamesh.merge
 
 
 def test_a_text_of_several_hosts_is_returned_once():
@@ -87,27 +71,6 @@ def test_a_missing_line_break_at_the_end_is_part_of_the_hunk():
     [(position, text)] = hunks_of("a", "b\n")
     assert (position, text) == ("@@ -1 +1 @@", "-a\n\\ No newline at end of file\n+b\n")
     assert hunks_of("same", "same") == []
-
-
-@pytest.mark.parametrize(
-    ("result", "expected"),
-    [
-        ({"msg": "bad\n"}, "bad"),
-        ({"msg": ["one", "two"], "rc": 0}, "one\ntwo"),
-        (
-            {"msg": "non-zero return code", "cmd": ["sh", "-c", "x"], "rc": 3, "stdout": "", "stderr": "oops\n"},
-            "non-zero return code\ncmd: sh -c x\nrc: 3\nstderr: oops",
-        ),
-        (
-            {"msg": "MODULE FAILURE", "module_stderr": "Segmentation fault"},
-            "MODULE FAILURE\nmodule_stderr: Segmentation fault",
-        ),
-        ({"censored": "hidden"}, "censored: hidden"),
-        ({"changed": False}, ""),
-    ],
-)
-def test_a_failure_says_its_message_and_what_its_program_said(result, expected):
-    assert message_of(result) == expected
 
 
 class Screen:
