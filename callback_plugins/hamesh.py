@@ -31,10 +31,8 @@ author: Hamesh
 
 import atexit
 import contextlib
-import difflib
 import functools
 import os
-import re
 import signal
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +47,7 @@ from ansible.utils.color import stringc
 if str(Path(__file__).resolve().parents[1] / "module_utils") not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
 
+from ansible.module_utils.hamesh.output.diffs import Diff, group, has_texts, read_diff, shared
 from ansible.module_utils.hamesh.output.texts import block, clean, message_of, printable
 
 # Results that the summary shows, from mesh_rollout, mesh_compile and set_stats.
@@ -58,75 +57,6 @@ REPORTED = {
     "pools_in_need": "pools in need",
     "unseen": "services of which no consumer answered",
 }
-GENERATION = re.compile(r"(?<=description hamesh )[0-9a-f]{12}\b|(?<=\(generation )[0-9a-f]{12}(?=\))")
-POSITION = "@@ on different lines @@"
-SIDES = ("before", "after")
-
-
-def shared(text: str, host: str) -> str:
-    """Return a text with placeholders where it names its host and its generation."""
-    name = re.compile(rf"(?<![\w.-]){re.escape(host)}(?![\w.-])")
-    return GENERATION.sub("{generation}", name.sub("{host}", text))
-
-
-def hunks_of(before: str, after: str) -> list[tuple[str, str]]:
-    """Return the hunks of a diff: the line with its position, and its lines."""
-    sides = [text.splitlines(keepends=True) for text in (before, after)]
-    for lines in sides:
-        if lines and not lines[-1].endswith("\n"):
-            lines[-1] += "\n\\ No newline at end of file\n"
-    hunks: list[tuple[str, str]] = []
-    for line in list(difflib.unified_diff(*sides, n=constants.DIFF_CONTEXT))[2:]:
-        if line.startswith("@@"):
-            hunks.append((line.rstrip("\n"), ""))
-        else:
-            hunks[-1] = (hunks[-1][0], hunks[-1][1] + line)
-    return hunks
-
-
-def merge(items: Iterable[tuple[str, str, Any]]) -> list[tuple[list[str], str, list[Any]]]:
-    """Return each text once with its hosts and values, from triples of a host, a text and a value. Texts of several
-    hosts that differ only where they name their host and its generation are one, with placeholders."""
-    by_text: dict[str, tuple[list[str], list[Any]]] = {}
-    for host, text, value in items:
-        hosts, values = by_text.setdefault(text, ([], []))
-        values.append(value)
-        if host not in hosts:
-            hosts.append(host)
-    by_form: dict[str, list[str]] = {}
-    for text, (hosts, _) in by_text.items():
-        by_form.setdefault(shared(text, hosts[0]) if len(hosts) == 1 else text, []).append(text)
-    return [
-        (
-            [host for text in texts for host in by_text[text][0]],
-            texts[0] if len(texts) == 1 else form,
-            [value for text in texts for value in by_text[text][1]],
-        )
-        for form, texts in by_form.items()
-    ]
-
-
-@dataclass
-class Diff:
-    """The diff of a file on a host: its header, and its hunks as position and lines."""
-
-    host: str
-    header: str
-    hunks: list[tuple[str, str]]
-
-
-def group(diffs: Iterable[Diff]) -> Iterator[tuple[list[str], str, list[tuple[list[str], str, str]]]]:
-    """Yield each file with its hosts and its header, and each of its hunks with hosts, position and lines."""
-    for hosts, header, of_file in merge((diff.host, diff.header, diff) for diff in diffs):
-        hunks = merge((diff.host, lines, position) for diff in of_file for position, lines in diff.hunks)
-        yield (
-            hosts,
-            header,
-            [
-                (sharing, positions[0] if len(set(positions)) == 1 else POSITION, lines)
-                for sharing, lines, positions in hunks
-            ],
-        )
 
 
 @dataclass
@@ -358,17 +288,10 @@ class CallbackModule(Default):
     def _add_entry(self, result: Any, entry: Mapping[str, Any], part: Mapping[str, Any]) -> None:
         """Collect the diff of one file, from the result of a task or of an item."""
         host = result.host.get_name()
-        before, after = (entry.get(side) or "" for side in SIDES)
-        plain = {"before", "after", "before_header", "after_header"} >= set(entry)
-        if plain and "before" in entry and "after" in entry and isinstance(before, str) and isinstance(after, str):
-            paths = [str(entry.get(f"{side}_header") or "") for side in SIDES]
-            if paths[1].startswith(constants.DEFAULT_LOCAL_TMP):
-                # template names its temporary file, another one for each host
-                paths[1] = paths[0] or printable(str(part.get("dest") or Path(paths[1]).name))
-            titles = [f"{side}: {path}" if path else side for side, path in zip(SIDES, paths)]
-            hunks = hunks_of(before, after)
-            if hunks or paths[0] != paths[1]:
-                self.collect(result).diffs.append(Diff(host, f"--- {titles[0]}\n+++ {titles[1]}", hunks))
+        if has_texts(entry):
+            diff = read_diff(host, entry, part.get("dest"), constants.DEFAULT_LOCAL_TMP, constants.DIFF_CONTEXT)
+            if diff:
+                self.collect(result).diffs.append(diff)
         elif text := self._get_diff([dict(entry)]).rstrip("\n"):
             hosts = self.collect(result).pieces.setdefault(text, [])
             if host not in hosts:
