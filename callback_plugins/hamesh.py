@@ -34,9 +34,8 @@ import contextlib
 import functools
 import os
 import signal
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator, Mapping
+from typing import Any, Callable, Mapping
 
 import ansible.module_utils
 from ansible import constants, context
@@ -47,7 +46,8 @@ from ansible.utils.color import stringc
 if str(Path(__file__).resolve().parents[1] / "module_utils") not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from ansible.module_utils.hamesh.output.diffs import Diff, group, has_texts, read_diff, shared
+from ansible.module_utils.hamesh.output.diffs import has_texts, read_diff
+from ansible.module_utils.hamesh.output.results import Collected, Output, Shown, join_names, lines_of
 from ansible.module_utils.hamesh.output.texts import block, clean, message_of, printable
 
 # Results that the summary shows, from mesh_rollout, mesh_compile and set_stats.
@@ -57,36 +57,7 @@ REPORTED = {
     "pools_in_need": "pools in need",
     "unseen": "services of which no consumer answered",
 }
-
-
-@dataclass
-class Line:
-    """A line about hosts: what happened, a text, the host that the task was delegated to, and how to print it."""
-
-    hosts: list[str] = field(default_factory=list)
-    color: str = ""
-    stderr: bool = False
-
-
-@dataclass
-class Collected:
-    """All that a task has to show."""
-
-    task: Any
-    diffs: list[Diff] = field(default_factory=list)
-    pieces: dict[str, list[str]] = field(default_factory=dict)
-    lines: dict[tuple[str, str, str], Line] = field(default_factory=dict)
-    warnings: dict[str, list[str]] = field(default_factory=dict)
-    ignored: set[tuple[str, str]] = field(default_factory=set)  # unreachable hosts that were ignored, and why
-    with_items: set[str] = field(default_factory=set)  # hosts with a line for a failed item
-
-    def add_line(self, host: str, kind: str, to: str, text: str, color: str, stderr: bool = False) -> None:
-        line = self.lines.setdefault((kind, to, text), Line(color=color, stderr=stderr))
-        if host not in line.hosts:
-            line.hosts.append(host)
-
-    def __bool__(self) -> bool:
-        return bool(self.diffs or self.pieces or self.lines or self.warnings)
+NAMED = 20  # names in a line of the summary, at most
 
 
 def safely(method: Callable[..., None]) -> Callable[..., None]:
@@ -117,8 +88,7 @@ class CallbackModule(Default):
     def __init__(self) -> None:
         super().__init__()
         self.collected: dict[str, Collected] = {}  # by task, in the order of their first results
-        self.ignored: set[tuple[str, str]] = set()  # as in Collected, of all earlier tasks
-        self.shown: dict[tuple[str, str], str] = {}  # hunks of all earlier tasks, by header and text without own names
+        self.shown = Shown()
         self.unfit: list[str] = []  # hosts that the guard left out
         self.selected: set[str] = set()  # the hosts of all plays
         self.order: dict[str, int] = {}  # of the hosts in the inventory
@@ -152,9 +122,7 @@ class CallbackModule(Default):
     def _take_warnings(self, result: Any) -> None:
         host = result.host.get_name()
         for warning in result.result.pop("warnings", None) or []:
-            hosts = self.collect(result).warnings.setdefault(printable(str(warning)), [])
-            if host not in hosts:
-                hosts.append(host)
+            self.collect(result).add_warning(host, printable(str(warning)))
         self._handle_warnings(result.result)  # only deprecations are left
 
     def _reason(self, result: Any) -> str:
@@ -178,7 +146,7 @@ class CallbackModule(Default):
         host, _, to = self.host_label(result).partition(" -> ")
         if ignored and word == "UNREACHABLE!":
             where = to or host
-            if (where, reason) in self.ignored:  # an earlier task has said why
+            if (where, reason) in self.shown.ignored:  # an earlier task has said why
                 self.collect(result).add_line(where, "still unreachable and ignored", "", "", constants.COLOR_SKIP)
                 return
             self.collect(result).ignored.add((where, reason))
@@ -293,9 +261,7 @@ class CallbackModule(Default):
             if diff:
                 self.collect(result).diffs.append(diff)
         elif text := self._get_diff([dict(entry)]).rstrip("\n"):
-            hosts = self.collect(result).pieces.setdefault(text, [])
-            if host not in hosts:
-                hosts.append(host)
+            self.collect(result).add_piece(host, text)
 
     def _report(self, result: Any) -> None:
         if result.task.action in ("mesh_rollout", "mesh_compile"):
@@ -317,56 +283,22 @@ class CallbackModule(Default):
             if not collected:
                 continue
             try:
-                lines = [*self._lines(collected)]
+                lines = [self._colored(line) for line in lines_of(collected, self.shown, self.order)]
                 self._show_play()
                 self._print_task_banner(collected.task)
             except Exception as error:
-                lines = [(f"The callback hamesh failed ({error!r}): {collected!r}", {})]
-            for text, options in lines:
-                self._display.display(text, **options)
+                lines = [Output(f"The callback hamesh failed ({error!r}): {collected!r}")]
+            for line in lines:
+                self._display.display(line.text, color=line.color, stderr=line.stderr)
             for warning, hosts in collected.warnings.items():
-                self._display.warning(f"{warning} ({self._names(hosts)})")
-
-    def _lines(self, collected: Collected) -> Iterator[tuple[str, dict[str, Any]]]:
-        for hosts, header, hunks in group(collected.diffs):
-            for line in header.splitlines():
-                yield self._colored(line), {}
-            shown: list[str] = []
-            for sharing, position, text in hunks or [(hosts, "", "")]:
-                if sharing != shown:
-                    shown = sharing
-                    yield f"[{self._names(sharing)}]", {}
-                for line in self._hunk(sharing, header, position, text).splitlines():
-                    yield self._colored(line), {}
-        for text, hosts in collected.pieces.items():
-            yield f"[{self._names(hosts)}]\n{text}", {}
-        self.ignored |= collected.ignored
-        for (kind, to, text), line in collected.lines.items():
-            label = self._names(line.hosts) + (f" -> {to}" if to else "")
-            yield f"{kind}: [{label}]{text}", {"color": line.color, "stderr": line.stderr}
-
-    def _hunk(self, hosts: list[str], header: str, position: str, text: str) -> str:
-        """Return a hunk, or only its position where an earlier wave has shown it. Empty for a file without hunks."""
-        if not position:
-            return ""
-        form = (header, text) if len(hosts) > 1 else (shared(header, hosts[0]), shared(text, hosts[0]))
-        if form not in self.shown:
-            self.shown[form] = text
-            return f"{position}\n{text}"
-        own = "" if self.shown[form] == text else ", with the own name and generation of the host"
-        return f"{position} as above{own}"
-
-    def _names(self, hosts: Iterable[str]) -> str:
-        """Return names in the order of the inventory."""
-        return ", ".join(sorted(hosts, key=self._position))
-
-    def _position(self, host: str) -> tuple[int, str]:
-        return self.order.get(host, -1), host
+                self._display.warning(f"{warning} ({join_names(hosts, self.order)})")
 
     @staticmethod
-    def _colored(line: str) -> str:
+    def _colored(line: Output) -> Output:
+        """Return a line with the color that it has in a diff."""
         colors = {"+": constants.COLOR_DIFF_ADD, "-": constants.COLOR_DIFF_REMOVE, "@": constants.COLOR_DIFF_LINES}
-        return stringc(line, colors[line[0]]) if line[:1] in colors else line
+        color = colors.get(line.text[:1]) if line.of_diff else None
+        return line._replace(text=stringc(line.text, color)) if color else line
 
     def _task_start(self, task: Any, prefix: str | None = None) -> None:
         self.flush()
@@ -446,7 +378,7 @@ class CallbackModule(Default):
             self._display.display(line)
 
     def _summary(self, stats: Any) -> list[str]:
-        """Return a line for each kind of hosts, with their number and at most twenty names: the recap has all."""
+        """Return a line for each kind of hosts, with their number and the first names: the recap has all."""
         counts = {host: stats.summarize(host) for host in {*stats.processed, *self.selected}}
         unreachable = [host for host, count in counts.items() if count["unreachable"]]
         failed = [host for host, count in counts.items() if count["failures"] and host not in self.unfit]
@@ -463,8 +395,4 @@ class CallbackModule(Default):
             ("not selected", [host for host in self.order if host not in counts]),
             *((title, self.reported.get(name, [])) for name, title in REPORTED.items()),
         ]
-        return [f"{title}: {len(items)} ({self._first(items)})" for title, items in groups if items]
-
-    def _first(self, items: list[str]) -> str:
-        more = f" and {len(items) - 20} more" if len(items) > 20 else ""
-        return self._names(sorted(items, key=self._position)[:20]) + more
+        return [f"{title}: {len(items)} ({join_names(items, self.order, NAMED)})" for title, items in groups if items]
