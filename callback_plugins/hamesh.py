@@ -48,16 +48,8 @@ if str(Path(__file__).resolve().parents[1] / "module_utils") not in ansible.modu
 
 from ansible.module_utils.hamesh.output.diffs import has_texts, read_diff
 from ansible.module_utils.hamesh.output.results import Collected, Output, Shown, join_names, lines_of
+from ansible.module_utils.hamesh.output.summary import Summary
 from ansible.module_utils.hamesh.output.texts import block, clean, message_of, printable
-
-# Results that the summary shows, from mesh_rollout, mesh_compile and set_stats.
-REPORTED = {
-    "left_out": "left out by rollout_from",
-    "retired": "retired",
-    "pools_in_need": "pools in need",
-    "unseen": "services of which no consumer answered",
-}
-NAMED = 20  # names in a line of the summary, at most
 
 
 def safely(method: Callable[..., None]) -> Callable[..., None]:
@@ -89,10 +81,9 @@ class CallbackModule(Default):
         super().__init__()
         self.collected: dict[str, Collected] = {}  # by task, in the order of their first results
         self.shown = Shown()
-        self.unfit: list[str] = []  # hosts that the guard left out
+        self.summary = Summary()
         self.selected: set[str] = set()  # the hosts of all plays
         self.order: dict[str, int] = {}  # of the hosts in the inventory
-        self.reported: dict[str, list[str]] = {}
         self.plays: set[str] = set()  # their names, of all that were started
         self.repeated: Any = None  # a play whose header is not printed yet
         self.process = os.getpid()
@@ -158,8 +149,8 @@ class CallbackModule(Default):
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         self._take_warnings(result)
         host = result.host.get_name()
-        if result.task.action == "kvm_info" and "steal" in result.result and host not in self.unfit:
-            self.unfit.append(host)
+        if result.task.action == "kvm_info" and "steal" in result.result:
+            self.summary.add_unfit(host)
         self._report(result)
         if result.task.loop and "results" in result.result and host in self.collect(result).with_items:
             if ignore_errors:
@@ -265,14 +256,7 @@ class CallbackModule(Default):
 
     def _report(self, result: Any) -> None:
         if result.task.action in ("mesh_rollout", "mesh_compile"):
-            self._remember(result.result)
-
-    def _remember(self, values: Mapping[str, Any]) -> None:
-        for name in REPORTED:
-            found = values.get(name)
-            if isinstance(found, (list, tuple)) and found:
-                kept = self.reported.setdefault(name, [])
-                kept += [text for text in (printable(str(item)) for item in found) if text not in kept]
+            self.summary.add_reported(result.result)
 
     # What was collected is printed when the next event shows that the task has ended.
 
@@ -370,29 +354,11 @@ class CallbackModule(Default):
         if not self.quiet:
             return
         try:
-            lines = self._summary(stats)
+            counts = {host: stats.summarize(host) for host in {*stats.processed, *self.selected}}
+            self.summary.add_reported(stats.custom.get("_run", {}))
+            lines = self.summary.lines(counts, self.order, bool(context.CLIARGS.get("check")))
         except Exception as error:
             lines = [f"There is no summary, because the callback hamesh failed: {error!r}"]
         self._display.banner("SUMMARY")
         for line in lines:
             self._display.display(line)
-
-    def _summary(self, stats: Any) -> list[str]:
-        """Return a line for each kind of hosts, with their number and the first names: the recap has all."""
-        counts = {host: stats.summarize(host) for host in {*stats.processed, *self.selected}}
-        unreachable = [host for host, count in counts.items() if count["unreachable"]]
-        failed = [host for host, count in counts.items() if count["failures"] and host not in self.unfit]
-        changed = [host for host, count in counts.items() if count["changed"]]
-        apart = {*unreachable, *failed, *changed, *self.unfit}
-        self._remember(stats.custom.get("_run", {}))
-        would = "would change" if context.CLIARGS.get("check") else "changed"
-        groups = [
-            (would, changed),
-            ("unchanged", [host for host in counts if host not in apart]),
-            ("failed", failed),
-            ("left out because they are not fit for a rollout", self.unfit),
-            ("unreachable", unreachable),
-            ("not selected", [host for host in self.order if host not in counts]),
-            *((title, self.reported.get(name, [])) for name, title in REPORTED.items()),
-        ]
-        return [f"{title}: {len(items)} ({join_names(items, self.order, NAMED)})" for title, items in groups if items]
