@@ -31,167 +31,25 @@ author: Hamesh
 
 import atexit
 import contextlib
-import difflib
 import functools
 import os
-import re
 import signal
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator, Mapping
+from typing import Any, Callable, Mapping
 
+import ansible.module_utils
 from ansible import constants, context
 from ansible.plugins.callback.default import CallbackModule as Default
 from ansible.utils.color import stringc
 
-# What an error says apart from its message, in this order.
-DETAILS = ("cmd", "rc", "stdout", "stderr", "module_stdout", "module_stderr", "censored")
-# Results that the summary shows, from mesh_rollout, mesh_compile and set_stats.
-REPORTED = {
-    "left_out": "left out by rollout_from",
-    "retired": "retired",
-    "pools_in_need": "pools in need",
-    "unseen": "services of which no consumer answered",
-}
-GENERATION = re.compile(r"(?<=description hamesh )[0-9a-f]{12}\b|(?<=\(generation )[0-9a-f]{12}(?=\))")
-NOT_PLAIN = re.compile(r"[^\n\t\x20-\x7e]")
-POSITION = "@@ on different lines @@"
-SIDES = ("before", "after")
+# Ansible finds a project's module_utils for modules, but not for plugins on the controller.
+if str(Path(__file__).resolve().parents[1] / "module_utils") not in ansible.module_utils.__path__:
+    ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-
-def printable(text: str) -> str:
-    """Return a text with escapes for all that is not printed as it is: control characters, marks of direction."""
-    if not NOT_PLAIN.search(text):
-        return text  # most texts, and some are long
-    return "".join(
-        sign if sign.isprintable() or sign in "\n\t" else sign.encode("unicode_escape", "replace").decode()
-        for sign in text
-    )
-
-
-def clean(value: Any) -> Any:
-    """Return a result with printable texts."""
-    if isinstance(value, str):
-        return printable(value)
-    if isinstance(value, Mapping):
-        return {key: clean(inner) for key, inner in value.items()}
-    return [clean(inner) for inner in value] if isinstance(value, (list, tuple)) else value
-
-
-def shared(text: str, host: str) -> str:
-    """Return a text with placeholders where it names its host and its generation."""
-    name = re.compile(rf"(?<![\w.-]){re.escape(host)}(?![\w.-])")
-    return GENERATION.sub("{generation}", name.sub("{host}", text))
-
-
-def hunks_of(before: str, after: str) -> list[tuple[str, str]]:
-    """Return the hunks of a diff: the line with its position, and its lines."""
-    sides = [text.splitlines(keepends=True) for text in (before, after)]
-    for lines in sides:
-        if lines and not lines[-1].endswith("\n"):
-            lines[-1] += "\n\\ No newline at end of file\n"
-    hunks: list[tuple[str, str]] = []
-    for line in list(difflib.unified_diff(*sides, n=constants.DIFF_CONTEXT))[2:]:
-        if line.startswith("@@"):
-            hunks.append((line.rstrip("\n"), ""))
-        else:
-            hunks[-1] = (hunks[-1][0], hunks[-1][1] + line)
-    return hunks
-
-
-def message_of(result: Mapping[str, Any]) -> str:
-    """Return what a failed result says, or an empty text."""
-    message = result.get("msg") or ""
-    text = "\n".join(map(str, message)) if isinstance(message, (list, tuple)) else str(message)
-    parts = [text.strip()] if text.strip() else []
-    for name in DETAILS:
-        detail = result.get(name)
-        if detail not in (None, "", []) and (name not in ("cmd", "rc") or "cmd" in result):
-            value = " ".join(map(str, detail)) if isinstance(detail, (list, tuple)) else str(detail).strip()
-            if value and value != text:
-                parts.append(f"{name}: {value}")
-    return "\n".join(parts)
-
-
-def block(text: str) -> str:
-    """Return a text for the end of a line: there if it is one line, else as indented lines below."""
-    lines = text.splitlines()
-    return f" {text}" if len(lines) < 2 else "".join(f"\n    {line}".rstrip(" ") for line in lines)
-
-
-def merge(items: Iterable[tuple[str, str, Any]]) -> list[tuple[list[str], str, list[Any]]]:
-    """Return each text once with its hosts and values, from triples of a host, a text and a value. Texts of several
-    hosts that differ only where they name their host and its generation are one, with placeholders."""
-    by_text: dict[str, tuple[list[str], list[Any]]] = {}
-    for host, text, value in items:
-        hosts, values = by_text.setdefault(text, ([], []))
-        values.append(value)
-        if host not in hosts:
-            hosts.append(host)
-    by_form: dict[str, list[str]] = {}
-    for text, (hosts, _) in by_text.items():
-        by_form.setdefault(shared(text, hosts[0]) if len(hosts) == 1 else text, []).append(text)
-    return [
-        (
-            [host for text in texts for host in by_text[text][0]],
-            texts[0] if len(texts) == 1 else form,
-            [value for text in texts for value in by_text[text][1]],
-        )
-        for form, texts in by_form.items()
-    ]
-
-
-@dataclass
-class Diff:
-    """The diff of a file on a host: its header, and its hunks as position and lines."""
-
-    host: str
-    header: str
-    hunks: list[tuple[str, str]]
-
-
-def group(diffs: Iterable[Diff]) -> Iterator[tuple[list[str], str, list[tuple[list[str], str, str]]]]:
-    """Yield each file with its hosts and its header, and each of its hunks with hosts, position and lines."""
-    for hosts, header, of_file in merge((diff.host, diff.header, diff) for diff in diffs):
-        hunks = merge((diff.host, lines, position) for diff in of_file for position, lines in diff.hunks)
-        yield (
-            hosts,
-            header,
-            [
-                (sharing, positions[0] if len(set(positions)) == 1 else POSITION, lines)
-                for sharing, lines, positions in hunks
-            ],
-        )
-
-
-@dataclass
-class Line:
-    """A line about hosts: what happened, a text, the host that the task was delegated to, and how to print it."""
-
-    hosts: list[str] = field(default_factory=list)
-    color: str = ""
-    stderr: bool = False
-
-
-@dataclass
-class Collected:
-    """All that a task has to show."""
-
-    task: Any
-    diffs: list[Diff] = field(default_factory=list)
-    pieces: dict[str, list[str]] = field(default_factory=dict)
-    lines: dict[tuple[str, str, str], Line] = field(default_factory=dict)
-    warnings: dict[str, list[str]] = field(default_factory=dict)
-    ignored: set[tuple[str, str]] = field(default_factory=set)  # unreachable hosts that were ignored, and why
-    with_items: set[str] = field(default_factory=set)  # hosts with a line for a failed item
-
-    def add_line(self, host: str, kind: str, to: str, text: str, color: str, stderr: bool = False) -> None:
-        line = self.lines.setdefault((kind, to, text), Line(color=color, stderr=stderr))
-        if host not in line.hosts:
-            line.hosts.append(host)
-
-    def __bool__(self) -> bool:
-        return bool(self.diffs or self.pieces or self.lines or self.warnings)
+from ansible.module_utils.hamesh.output.diffs import has_texts, read_diff
+from ansible.module_utils.hamesh.output.results import Collected, Output, Shown, join_names, lines_of
+from ansible.module_utils.hamesh.output.summary import Summary
+from ansible.module_utils.hamesh.output.texts import block, clean, message_of, printable
 
 
 def safely(method: Callable[..., None]) -> Callable[..., None]:
@@ -222,12 +80,10 @@ class CallbackModule(Default):
     def __init__(self) -> None:
         super().__init__()
         self.collected: dict[str, Collected] = {}  # by task, in the order of their first results
-        self.ignored: set[tuple[str, str]] = set()  # as in Collected, of all earlier tasks
-        self.shown: dict[tuple[str, str], str] = {}  # hunks of all earlier tasks, by header and text without own names
-        self.unfit: list[str] = []  # hosts that the guard left out
+        self.shown = Shown()
+        self.summary = Summary()
         self.selected: set[str] = set()  # the hosts of all plays
         self.order: dict[str, int] = {}  # of the hosts in the inventory
-        self.reported: dict[str, list[str]] = {}
         self.plays: set[str] = set()  # their names, of all that were started
         self.repeated: Any = None  # a play whose header is not printed yet
         self.process = os.getpid()
@@ -257,9 +113,7 @@ class CallbackModule(Default):
     def _take_warnings(self, result: Any) -> None:
         host = result.host.get_name()
         for warning in result.result.pop("warnings", None) or []:
-            hosts = self.collect(result).warnings.setdefault(printable(str(warning)), [])
-            if host not in hosts:
-                hosts.append(host)
+            self.collect(result).add_warning(host, printable(str(warning)))
         self._handle_warnings(result.result)  # only deprecations are left
 
     def _reason(self, result: Any) -> str:
@@ -283,7 +137,7 @@ class CallbackModule(Default):
         host, _, to = self.host_label(result).partition(" -> ")
         if ignored and word == "UNREACHABLE!":
             where = to or host
-            if (where, reason) in self.ignored:  # an earlier task has said why
+            if (where, reason) in self.shown.ignored:  # an earlier task has said why
                 self.collect(result).add_line(where, "still unreachable and ignored", "", "", constants.COLOR_SKIP)
                 return
             self.collect(result).ignored.add((where, reason))
@@ -295,8 +149,8 @@ class CallbackModule(Default):
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         self._take_warnings(result)
         host = result.host.get_name()
-        if result.task.action == "kvm_info" and "steal" in result.result and host not in self.unfit:
-            self.unfit.append(host)
+        if result.task.action == "kvm_info" and "steal" in result.result:
+            self.summary.add_unfit(host)
         self._report(result)
         if result.task.loop and "results" in result.result and host in self.collect(result).with_items:
             if ignore_errors:
@@ -393,32 +247,16 @@ class CallbackModule(Default):
     def _add_entry(self, result: Any, entry: Mapping[str, Any], part: Mapping[str, Any]) -> None:
         """Collect the diff of one file, from the result of a task or of an item."""
         host = result.host.get_name()
-        before, after = (entry.get(side) or "" for side in SIDES)
-        plain = {"before", "after", "before_header", "after_header"} >= set(entry)
-        if plain and "before" in entry and "after" in entry and isinstance(before, str) and isinstance(after, str):
-            paths = [str(entry.get(f"{side}_header") or "") for side in SIDES]
-            if paths[1].startswith(constants.DEFAULT_LOCAL_TMP):
-                # template names its temporary file, another one for each host
-                paths[1] = paths[0] or printable(str(part.get("dest") or Path(paths[1]).name))
-            titles = [f"{side}: {path}" if path else side for side, path in zip(SIDES, paths)]
-            hunks = hunks_of(before, after)
-            if hunks or paths[0] != paths[1]:
-                self.collect(result).diffs.append(Diff(host, f"--- {titles[0]}\n+++ {titles[1]}", hunks))
+        if has_texts(entry):
+            diff = read_diff(host, entry, part.get("dest"), constants.DEFAULT_LOCAL_TMP, constants.DIFF_CONTEXT)
+            if diff:
+                self.collect(result).diffs.append(diff)
         elif text := self._get_diff([dict(entry)]).rstrip("\n"):
-            hosts = self.collect(result).pieces.setdefault(text, [])
-            if host not in hosts:
-                hosts.append(host)
+            self.collect(result).add_piece(host, text)
 
     def _report(self, result: Any) -> None:
         if result.task.action in ("mesh_rollout", "mesh_compile"):
-            self._remember(result.result)
-
-    def _remember(self, values: Mapping[str, Any]) -> None:
-        for name in REPORTED:
-            found = values.get(name)
-            if isinstance(found, (list, tuple)) and found:
-                kept = self.reported.setdefault(name, [])
-                kept += [text for text in (printable(str(item)) for item in found) if text not in kept]
+            self.summary.add_reported(result.result)
 
     # What was collected is printed when the next event shows that the task has ended.
 
@@ -429,56 +267,22 @@ class CallbackModule(Default):
             if not collected:
                 continue
             try:
-                lines = [*self._lines(collected)]
+                lines = [self._colored(line) for line in lines_of(collected, self.shown, self.order)]
                 self._show_play()
                 self._print_task_banner(collected.task)
             except Exception as error:
-                lines = [(f"The callback hamesh failed ({error!r}): {collected!r}", {})]
-            for text, options in lines:
-                self._display.display(text, **options)
+                lines = [Output(f"The callback hamesh failed ({error!r}): {collected!r}")]
+            for line in lines:
+                self._display.display(line.text, color=line.color, stderr=line.stderr)
             for warning, hosts in collected.warnings.items():
-                self._display.warning(f"{warning} ({self._names(hosts)})")
-
-    def _lines(self, collected: Collected) -> Iterator[tuple[str, dict[str, Any]]]:
-        for hosts, header, hunks in group(collected.diffs):
-            for line in header.splitlines():
-                yield self._colored(line), {}
-            shown: list[str] = []
-            for sharing, position, text in hunks or [(hosts, "", "")]:
-                if sharing != shown:
-                    shown = sharing
-                    yield f"[{self._names(sharing)}]", {}
-                for line in self._hunk(sharing, header, position, text).splitlines():
-                    yield self._colored(line), {}
-        for text, hosts in collected.pieces.items():
-            yield f"[{self._names(hosts)}]\n{text}", {}
-        self.ignored |= collected.ignored
-        for (kind, to, text), line in collected.lines.items():
-            label = self._names(line.hosts) + (f" -> {to}" if to else "")
-            yield f"{kind}: [{label}]{text}", {"color": line.color, "stderr": line.stderr}
-
-    def _hunk(self, hosts: list[str], header: str, position: str, text: str) -> str:
-        """Return a hunk, or only its position where an earlier wave has shown it. Empty for a file without hunks."""
-        if not position:
-            return ""
-        form = (header, text) if len(hosts) > 1 else (shared(header, hosts[0]), shared(text, hosts[0]))
-        if form not in self.shown:
-            self.shown[form] = text
-            return f"{position}\n{text}"
-        own = "" if self.shown[form] == text else ", with the own name and generation of the host"
-        return f"{position} as above{own}"
-
-    def _names(self, hosts: Iterable[str]) -> str:
-        """Return names in the order of the inventory."""
-        return ", ".join(sorted(hosts, key=self._position))
-
-    def _position(self, host: str) -> tuple[int, str]:
-        return self.order.get(host, -1), host
+                self._display.warning(f"{warning} ({join_names(hosts, self.order)})")
 
     @staticmethod
-    def _colored(line: str) -> str:
+    def _colored(line: Output) -> Output:
+        """Return a line with the color that it has in a diff."""
         colors = {"+": constants.COLOR_DIFF_ADD, "-": constants.COLOR_DIFF_REMOVE, "@": constants.COLOR_DIFF_LINES}
-        return stringc(line, colors[line[0]]) if line[:1] in colors else line
+        color = colors.get(line.text[:1]) if line.of_diff else None
+        return line._replace(text=stringc(line.text, color)) if color else line
 
     def _task_start(self, task: Any, prefix: str | None = None) -> None:
         self.flush()
@@ -550,33 +354,11 @@ class CallbackModule(Default):
         if not self.quiet:
             return
         try:
-            lines = self._summary(stats)
+            counts = {host: stats.summarize(host) for host in {*stats.processed, *self.selected}}
+            self.summary.add_reported(stats.custom.get("_run", {}))
+            lines = self.summary.lines(counts, self.order, bool(context.CLIARGS.get("check")))
         except Exception as error:
             lines = [f"There is no summary, because the callback hamesh failed: {error!r}"]
         self._display.banner("SUMMARY")
         for line in lines:
             self._display.display(line)
-
-    def _summary(self, stats: Any) -> list[str]:
-        """Return a line for each kind of hosts, with their number and at most twenty names: the recap has all."""
-        counts = {host: stats.summarize(host) for host in {*stats.processed, *self.selected}}
-        unreachable = [host for host, count in counts.items() if count["unreachable"]]
-        failed = [host for host, count in counts.items() if count["failures"] and host not in self.unfit]
-        changed = [host for host, count in counts.items() if count["changed"]]
-        apart = {*unreachable, *failed, *changed, *self.unfit}
-        self._remember(stats.custom.get("_run", {}))
-        would = "would change" if context.CLIARGS.get("check") else "changed"
-        groups = [
-            (would, changed),
-            ("unchanged", [host for host in counts if host not in apart]),
-            ("failed", failed),
-            ("left out because they are not fit for a rollout", self.unfit),
-            ("unreachable", unreachable),
-            ("not selected", [host for host in self.order if host not in counts]),
-            *((title, self.reported.get(name, [])) for name, title in REPORTED.items()),
-        ]
-        return [f"{title}: {len(items)} ({self._first(items)})" for title, items in groups if items]
-
-    def _first(self, items: list[str]) -> str:
-        more = f" and {len(items) - 20} more" if len(items) > 20 else ""
-        return self._names(sorted(items, key=self._position)[:20]) + more

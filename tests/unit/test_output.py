@@ -13,101 +13,6 @@ from meshes import ROOT
 SPEC = importlib.util.spec_from_file_location("callback_hamesh", ROOT / "callback_plugins/hamesh.py")
 hamesh = sys.modules[SPEC.name] = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(hamesh)
-Diff, clean, group, hunks_of = hamesh.Diff, hamesh.clean, hamesh.group, hamesh.hunks_of
-merge, message_of, printable = hamesh.merge, hamesh.message_of, hamesh.printable
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("two\nlines\tand ümlauts", "two\nlines\tand ümlauts"),
-        ("\x1b[2Jgone", "\\x1b[2Jgone"),
-        ("a\rb\x00c\x7fd\x9be", "a\\rb\\x00c\\x7fd\\x9be"),
-        ("to the \u202eleft", "to the \\u202eleft"),
-        ("half \udc1b", "half \\udc1b"),
-    ],
-)
-def test_signs_that_are_not_printed_as_they_are_become_escapes(text, expected):
-    assert printable(text) == expected
-    assert clean({"a": [text, 1], "b": {"c": text}}) == {"a": [expected, 1], "b": {"c": expected}}
-
-
-def test_a_text_of_several_hosts_is_returned_once():
-    assert merge([("a", "x", 1), ("b", "y", 2), ("c", "x", 3), ("a", "x", 4)]) == [
-        (["a", "c"], "x", [1, 3, 4]),
-        (["b"], "y", [2]),
-    ]
-
-
-def test_texts_that_differ_in_the_own_name_and_generation_are_one():
-    texts = {host: f"node {host}\ndescription hamesh {number:012x}\n" for number, host in enumerate(("web1", "web2"))}
-    assert merge((host, text, None) for host, text in texts.items()) == [
-        (["web1", "web2"], "node {host}\ndescription hamesh {generation}\n", [None, None])
-    ]
-    [(_, alone, _)] = merge([("web1", texts["web1"], None)])
-    assert alone == texts["web1"], "one host has its own name and generation"
-
-
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [
-        ("server web1 10.0.0.1", "server web2 10.0.0.2"),  # also another address
-        ("server web1", "server web1-old"),  # no name of its own
-        ("id 0123456789ab", "id 0123456789ac"),  # no generation
-    ],
-)
-def test_texts_that_differ_elsewhere_stay_apart(first, second):
-    assert merge([("web1", first, None), ("web2", second, None)]) == [
-        (["web1"], first, [None]),
-        (["web2"], second, [None]),
-    ]
-
-
-def test_an_equal_text_that_names_one_of_its_hosts_is_shared():
-    text = "server web1 10.0.0.1"
-    assert merge([("web1", text, None), ("web2", text, None)]) == [(["web1", "web2"], text, [None, None])]
-
-
-def test_hunks_of_a_file_are_shared_though_they_are_on_different_lines():
-    def file(host, first, own):
-        lines = [f"line {number}\n" for number in range(first)] + ["keep\n"]
-        return Diff(host, "--- f\n+++ f", hunks_of("".join([*lines, "old\n"]), "".join([*lines, f"{own}\n"])))
-
-    [(hosts, header, hunks)] = group([file("a", 3, "new"), file("b", 3, "new"), file("c", 9, "new")])
-    assert (hosts, header) == (["a", "b", "c"], "--- f\n+++ f")
-    assert [(sharing, position) for sharing, position, _ in hunks] == [
-        (["a", "b"], "@@ -2,4 +2,4 @@"),
-        (["c"], "@@ -8,4 +8,4 @@"),
-    ]
-    moved = [Diff("a", "f", [("@@ -1 +1 @@", "-x\n+y\n")]), Diff("b", "f", [("@@ -7 +7 @@", "-x\n+y\n")])]
-    assert list(group(moved)) == [(["a", "b"], "f", [(["a", "b"], hamesh.POSITION, "-x\n+y\n")])]
-
-
-def test_a_missing_line_break_at_the_end_is_part_of_the_hunk():
-    [(position, text)] = hunks_of("a", "b\n")
-    assert (position, text) == ("@@ -1 +1 @@", "-a\n\\ No newline at end of file\n+b\n")
-    assert hunks_of("same", "same") == []
-
-
-@pytest.mark.parametrize(
-    ("result", "expected"),
-    [
-        ({"msg": "bad\n"}, "bad"),
-        ({"msg": ["one", "two"], "rc": 0}, "one\ntwo"),
-        (
-            {"msg": "non-zero return code", "cmd": ["sh", "-c", "x"], "rc": 3, "stdout": "", "stderr": "oops\n"},
-            "non-zero return code\ncmd: sh -c x\nrc: 3\nstderr: oops",
-        ),
-        (
-            {"msg": "MODULE FAILURE", "module_stderr": "Segmentation fault"},
-            "MODULE FAILURE\nmodule_stderr: Segmentation fault",
-        ),
-        ({"censored": "hidden"}, "censored: hidden"),
-        ({"changed": False}, ""),
-    ],
-)
-def test_a_failure_says_its_message_and_what_its_program_said(result, expected):
-    assert message_of(result) == expected
 
 
 class Screen:
@@ -175,7 +80,7 @@ def test_where_the_callback_fails_the_default_one_prints_the_result(callback, mo
 
 def test_what_cannot_be_printed_as_it_should_be_is_printed_as_it_is(callback, monkeypatch):
     callback.v2_runner_on_failed(failed("a"))
-    monkeypatch.setattr(callback, "_names", lambda _: 1 / 0)
+    monkeypatch.setattr(hamesh, "lines_of", lambda *_: 1 / 0)
     callback.flush()
     [line] = callback._display.lines
     assert "ZeroDivisionError" in line

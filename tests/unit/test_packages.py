@@ -14,6 +14,7 @@ ALLOWED = {
     "haproxy": set(),
     "mesh": {"haproxy"},
     "rollout": {"haproxy", "mesh"},
+    "output": set(),
     "host": {"haproxy"},
     "install": {"haproxy", "host"},
     "kernel": {"host"},
