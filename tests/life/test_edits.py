@@ -1,7 +1,7 @@
 """Random edits of the inventory, each rolled out while applications call.
 
 Whatever an edit is, services that it leaves whole lose no request, no run is green that leaves a pool without a server
-that is up, and one that is refused changes nothing. EDITS_SEED replays.
+that is up, and one that is refused changes nothing. EDITS=N sets their number; EDITS_SEED replays.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from phases import CONSUMERS, everywhere, roll, states
 from table import Table
 
 SEED = os.environ.get("EDITS_SEED") or str(random.SystemRandom().randrange(10**9))
-NUMBER = 60 if LONG else 2
+NUMBER = int(os.environ.get("EDITS", "60" if LONG else "2"))
 RATE = 40  # requests a second on each host
 CALLERS = ("web1", "media2", "user1")  # one of each tier and release
 TABLE = Table("edits", ("edit", "run", "sent", "failed", "of services left whole", "seconds"))
@@ -51,9 +51,9 @@ def pools_without_a_server() -> dict[str, list[str]]:
 
 
 def hosts_done(output: str) -> set[str]:
-    """The hosts of the waves that were done before the one that failed."""
-    done = re.search(r"Done: ([a-z0-9, ]+)\.", output)
-    return set(done.group(1).split(", ")) if done else set()
+    """The hosts of the waves that were done before the one that failed: in the last announcement."""
+    done = re.findall(r"Done: ([a-z0-9, ]+)\.", output)
+    return set(done[-1].split(", ")) - {"none"} if done else set()
 
 
 def as_in_the_inventory() -> dict[str, Any]:
