@@ -292,6 +292,13 @@ MUTATIONS = [
         "tests/unit/host/test_plan.py",
     ),
     Mutation(
+        "a host that is out of service blocks the others of its pool",
+        f"{HAMESH}/rollout/waves.py",
+        "        size = len(self.members | self.out)\n",
+        "        size = len(self.members)\n",
+        "tests/unit/rollout/test_gate.py -k out_of_service",
+    ),
+    Mutation(
         "a run forgets which hosts it has begun to drain",
         "action_plugins/mesh_rollout.py",
         "            record_drained(self.published, begun=hosts)\n",

@@ -169,9 +169,10 @@ def pools_of(
     """Return the pools of these hosts, with their backends that are down, and without those that the inventory takes
     out of service.
 
-    If the rollout stops no application (`disruptive` is false), dead hosts alone do not block a pool: its other hosts
-    may be taken one at a time, if they could be taken with all hosts up, and if no host is down that is not in
-    `known_down`, by service: what was down when the rollout was planned. The rollout may be why others went down since.
+    If the rollout stops no application (`disruptive` is false), hosts that are dead or out of service do not block a
+    pool by themselves: its other hosts may be taken one at a time, if they could be taken with all hosts up and in
+    service, and if no host is down that is not in `known_down`, by service: what was down when the rollout was planned.
+    The rollout may be why others went down since.
     """
     pools = []
     for service, down in down_members(fleet, hosts, answers).items():
@@ -179,8 +180,9 @@ def pools_of(
         min_ready = min_ready_for(len(members), fleet.min_ready[service], disruptive)
         if service in allow_shrink:
             min_ready = 0.0
-        pool = Pool(service, members, frozenset(down), min_ready, disruptive=disruptive)
-        blocked = not pool.spare and pool.required < len(members) and not pool.up.isdisjoint(hosts)
+        out = frozenset(fleet.not_ready[service])
+        pool = Pool(service, members, frozenset(down), min_ready, disruptive=disruptive, out=out)
+        blocked = not pool.spare and pool.spares_one_if_whole and not pool.up.isdisjoint(hosts)
         if blocked and not disruptive and pool.down <= {*known_down.get(service, ())}:
             pool = dataclasses.replace(pool, one_at_a_time=True)
         pools.append(pool)

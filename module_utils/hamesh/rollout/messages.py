@@ -75,17 +75,24 @@ def pools_in_need(index: Mapping[str, Any], pools: Mapping[str, Mapping[str, Any
 
 
 def degraded_pools(pools: Sequence[Pool]) -> list[str]:
-    """Return a warning for each set of dead hosts because of which pools are rolled one host at a time."""
-    services_by_down: dict[tuple[str, ...], list[str]] = {}
+    """Return a warning for each set of hosts that are dead or out of service because of which pools are rolled one
+    host at a time."""
+    services_by_missing: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
     for pool in pools:
         if pool.one_at_a_time:
-            services_by_down.setdefault(tuple(sorted(pool.down)), []).append(pool.name)
+            missing = tuple(sorted(pool.down)), tuple(sorted(pool.out))
+            services_by_missing.setdefault(missing, []).append(pool.name)
     return [
-        f"{join_names(down)} {'is' if len(down) == 1 else 'are'} down, so that min_ready would leave no host to roll "
-        f"in {join_names(services)}: their other hosts are rolled one at a time, since this rollout takes no "
-        "application down. Bring up what is down, or take it out of the inventory or set mesh_state: maint for it."
-        for down, services in services_by_down.items()
+        f"{_missing(down, 'down')}{' and ' if down and out else ''}{_missing(out, 'out of service')}, so that "
+        f"min_ready would leave no host to roll in {join_names(services)}: their other hosts are rolled one at a time, "
+        "since this rollout takes no application down."
+        + (" Bring up what is down, or take it out of the inventory or set mesh_state: maint for it." if down else "")
+        for (down, out), services in services_by_missing.items()
     ]
+
+
+def _missing(hosts: Sequence[str], state: str) -> str:
+    return f"{join_names(hosts)} {'is' if len(hosts) == 1 else 'are'} {state}" if hosts else ""
 
 
 def unknown_domains(hypervisors: Mapping[str, str]) -> list[str]:

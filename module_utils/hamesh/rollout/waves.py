@@ -43,7 +43,8 @@ class Policy(NamedTuple):
 
 @dataclass(frozen=True)
 class Pool:
-    """The backends of a service, in this rollout or not, and those of them that are down already.
+    """The backends of a service, in this rollout or not, those of them that are down already, and those `out` of
+    service by the inventory, which are no members.
 
     With min_ready 0 all of them may be taken at once, as with a service in `mesh_allow_shrink`. A pool with
     `one_at_a_time` may lose one host though no more than required are up. `disruptive` is whether the rollout takes
@@ -56,6 +57,7 @@ class Pool:
     min_ready: float = 0.5
     one_at_a_time: bool = False
     disruptive: bool = True
+    out: frozenset[str] = frozenset()
 
     @cached_property
     def up(self) -> frozenset[str]:
@@ -70,6 +72,12 @@ class Pool:
     def spare(self) -> int:
         """Return how many of the members that are up may be taken at the same time."""
         return max(int(self.one_at_a_time), len(self.up) - self.required)
+
+    @property
+    def spares_one_if_whole(self) -> bool:
+        """Return whether one host could be taken if all were up and in service."""
+        size = len(self.members | self.out)
+        return math.ceil(size * self.min_ready - 1e-9) < size
 
     def without_down(self) -> Pool:
         """Return the pool that remains without the members that are down."""

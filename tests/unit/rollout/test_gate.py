@@ -228,6 +228,24 @@ def test_a_degraded_pool_is_a_warning_with_what_to_do():
     assert degraded_pools(pools_of(FLEET, ["user2"], ONE_DEAD, False, known_down={"users": ["user2"]})) == []
 
 
+def test_a_host_that_is_out_of_service_does_not_block_the_others_of_its_pool_either():
+    """With min_ready 0.6, two of three may be taken one after the other, and none of two."""
+    members = [{"name": "user1"}, {"name": "user2"}, {"name": "user3", "state": "maint"}]
+    fleet = read_fleet({**INDEX, "pools": {**INDEX["pools"], "user": members}})
+    fleet = fleet._replace(min_ready={**fleet.min_ready, "users": 0.6})
+    pools = pools_of(fleet, ["user1"], {}, False)
+    assert [(pool.spare, pool.one_at_a_time) for pool in pools] == [(1, True)]
+    assert degraded_pools(pools) == [
+        "user3 is out of service, so that min_ready would leave no host to roll in users: their other hosts are rolled "
+        "one at a time, since this rollout takes no application down."
+    ]
+    [strict] = pools_of(fleet._replace(min_ready={**fleet.min_ready, "users": 1}), ["user1"], {}, False)
+    [disruptive] = pools_of(fleet, ["user1"], {}, True)
+    assert (strict.spare, disruptive.spare) == (0, 0)
+    [dead, *_] = pools_of(fleet, ["user1"], ONE_DEAD, False, known_down={"users": ["user2"]})
+    assert degraded_pools([dead])[0].startswith("user2 is down and user3 is out of service, so that min_ready would ")
+
+
 def test_what_went_down_since_the_plan_is_named():
     assert down_since_plan({"users": ["user1", "user2"]}, {"users": ["user1"]}) == [
         "Down since the plan: users/user2. If this rollout is not the reason, run the same command again: its plan "
