@@ -135,7 +135,8 @@ servers:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.hamesh.host.drain import DrainError, Outcome, Request, change_servers
+from ansible.module_utils.hamesh.host.drain import DrainError, Outcome, change_servers
+from ansible.module_utils.hamesh.host.drain_plan import Request
 from ansible.module_utils.hamesh.host.systemd import configuration_path
 
 RUN = {

@@ -489,7 +489,7 @@ MUTATIONS = [
     ),
     Mutation(
         "a run ends the drain of an operator",
-        f"{HAMESH}/host/drain.py",
+        f"{HAMESH}/host/drain_plan.py",
         "    if not request.run:\n        return True\n    of_this_run",
         "    if True:\n        return True\n    of_this_run",
         "tests/unit/host/test_drain_records.py",

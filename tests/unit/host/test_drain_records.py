@@ -7,7 +7,8 @@ import json
 import pytest
 from ansible.module_utils.hamesh.haproxy.configuration import ServerLine
 from ansible.module_utils.hamesh.host import apply, drain, drain_records, lock, observe
-from ansible.module_utils.hamesh.host.drain import DrainError, Request, change_servers
+from ansible.module_utils.hamesh.host.drain import DrainError, change_servers
+from ansible.module_utils.hamesh.host.drain_plan import Request
 from ansible.module_utils.hamesh.host.drain_records import (
     Record,
     RecordsError,

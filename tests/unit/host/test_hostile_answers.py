@@ -17,7 +17,7 @@ import haproxy_info
 import pytest
 from ansible.module_utils.hamesh.haproxy.syntax import name_text
 from ansible.module_utils.hamesh.host import apply as transaction
-from ansible.module_utils.hamesh.host import drain, lock, observe
+from ansible.module_utils.hamesh.host import drain, drain_plan, lock, observe
 from ansible.module_utils.hamesh.host.apply import ApplyError, apply_configuration
 from ansible.module_utils.hamesh.host.installation import Installation
 from ansible.module_utils.hamesh.host.stats_socket import StatsSocketError
@@ -163,7 +163,7 @@ def info(directory, text, chooser):
 
 def server(directory, text, chooser):
     state = chooser.choice(["drain", "maint", "ready"])
-    request = drain.Request(["app1"], [], state, None, 0, True, ["app"], str(directory / "haproxy.cfg"), TIMEOUT)
+    request = drain_plan.Request(["app1"], [], state, None, 0, True, ["app"], str(directory / "haproxy.cfg"), TIMEOUT)
     with contextlib.suppress(drain.DrainError):
         drain.change_servers(request, chooser.random() < 0.2)
 
