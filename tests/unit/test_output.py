@@ -1,4 +1,4 @@
-"""The callback hamesh: texts of several hosts become one, and where it fails, nothing is lost."""
+"""The callback hamesh: results are printed when a task has ended on all hosts, and where it fails, nothing is lost."""
 
 from __future__ import annotations
 

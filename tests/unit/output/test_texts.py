@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible.module_utils.hamesh.output.texts import clean, message_of, printable
+from ansible.module_utils.hamesh.output.texts import block, clean, message_of, printable
 
 
 @pytest.mark.parametrize(
@@ -34,9 +34,18 @@ def test_signs_that_are_not_printed_as_they_are_become_escapes(text, expected):
             {"msg": "MODULE FAILURE", "module_stderr": "Segmentation fault"},
             "MODULE FAILURE\nmodule_stderr: Segmentation fault",
         ),
+        ({"msg": "oops", "module_stdout": "", "module_stderr": "oops\n"}, "oops"),  # once
         ({"censored": "hidden"}, "censored: hidden"),
         ({"changed": False}, ""),
     ],
 )
 def test_a_failure_says_its_message_and_what_its_program_said(result, expected):
     assert message_of(result) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("bad", " bad"), ("one\ntwo", "\n    one\n    two"), ("one\n\ntwo", "\n    one\n\n    two")],
+)
+def test_a_text_of_several_lines_is_below_its_line(text, expected):
+    assert block(text) == expected
