@@ -10,7 +10,8 @@ from ansible.module_utils.hamesh.mesh.model import Mesh
 from ansible.module_utils.hamesh.mesh.render import load_template, render
 
 ROOT = Path(__file__).resolve().parents[2]
-TEMPLATE = load_template((ROOT / "roles/mesh/templates/haproxy.cfg.j2").read_text())
+SOURCE = (ROOT / "roles/mesh/templates/haproxy.cfg.j2").read_text()
+TEMPLATE = load_template(SOURCE)
 NETWORKS = ["10.20.0.0/16"]
 HOSTS = {
     "web1": {"mesh_zone": "a"},

@@ -7,7 +7,7 @@ not import Ansible, and no later step reads the inventory.
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Iterator, Mapping, Sequence
 
 import netaddr
 
@@ -140,7 +140,8 @@ def compile_mesh(
     _check_addresses(reader, pools)
     _check_ready(reader, allow_shrink, typed, pools)
     reader.read_list("mesh_allow_down", kinds.one_of("a service of mesh_services", typed), allow_down)
-    sidecars = {host: _read_sidecar(reader, host, hosts, consumed[host], pools) for host in sorted(consumed)}
+    views = Views(pools)
+    sidecars = {host: _read_sidecar(reader, host, hosts, consumed[host], views) for host in sorted(consumed)}
 
     if reader.all_mistakes():
         raise MeshError(reader.all_mistakes())
@@ -342,12 +343,54 @@ def _server_id(name: str, taken: dict[int, str]) -> int:
     return number
 
 
+class Views:
+    """What sidecars share, made once: a service as a zone sees it, and the mistakes of a service in a dialect."""
+
+    def __init__(self, pools: Mapping[str, tuple[Backend, ...]]) -> None:
+        self._pools = pools
+        self._listeners: dict[tuple[str, str], Listener] = {}
+        self._mistakes: dict[tuple[str, str], list[str]] = {}
+
+    def listener(self, service: Service, zone: str) -> Listener:
+        """Return a service on the sidecars of a zone. With locality `zone`, backends of other zones are backup."""
+        local = service.locality == "zone"
+        view = service.name, zone if local else ""
+        if view not in self._listeners:
+            servers = (
+                Server(backend, backend.backup or (local and backend.zone != zone))
+                for backend in self._pools[service.pool]
+            )
+            self._listeners[view] = Listener(service, tuple(servers))
+        return self._listeners[view]
+
+    def mistakes(self, service: Service, dialect: str) -> list[str]:
+        """Return a message for each thing of a service that a dialect has not."""
+        if (service.name, dialect) not in self._mistakes:
+            self._mistakes[service.name, dialect] = list(_dialect_mistakes(service, self._pools[service.pool], dialect))
+        return self._mistakes[service.name, dialect]
+
+
+def _dialect_mistakes(service: Service, pool: Sequence[Backend], dialect: str) -> Iterator[str]:
+    since = kinds.BALANCE[kinds.algorithm(service.balance)][0]
+    if not has(dialect, since):
+        yield (
+            f"mesh_services.{service.name}.balance: '{service.balance}' needs HAProxy {since}, "
+            f"but sidecar_dialect is {dialect}; raise sidecar_dialect or use another algorithm"
+        )
+    for backend in pool:
+        if ":" in backend.address and not has(dialect, "1.7"):
+            yield (
+                f"host {backend.name}: address {backend.address} of a backend of {service.name} needs HAProxy 1.7, "
+                f"but sidecar_dialect is {dialect}; raise sidecar_dialect or give the backend an IPv4 address"
+            )
+
+
 def _read_sidecar(
     reader: Reader,
     host: str,
     hosts: Mapping[str, Mapping[str, Any]],
     services: Sequence[Service],
-    pools: Mapping[str, tuple[Backend, ...]],
+    views: Views,
 ) -> Sidecar | None:
     variables = hosts[host]
     if reader.read_required("host", kinds.host, host) is None:
@@ -381,32 +424,7 @@ def _read_sidecar(
                 f"{ports[service.local_port]}, and a host consumes both; give each its own",
             )
         ports.setdefault(service.local_port, service.name)
-        _check_dialect(reader, host, dialect, service, pools[service.pool])
-    listeners = tuple(
-        Listener(
-            service,
-            tuple(
-                Server(backend, backend.backup or (service.locality == "zone" and backend.zone != zone))
-                for backend in pools[service.pool]
-            ),
-        )
-        for service in services
-    )
+        for mistake in views.mistakes(service, dialect):
+            reader.reject_on_host(host, mistake)
+    listeners = tuple(views.listener(service, zone) for service in services)
     return Sidecar(str(host), listeners, dialect, maxconn, hard_stop_after, zone, unit)
-
-
-def _check_dialect(reader: Reader, host: str, dialect: str, service: Service, pool: Sequence[Backend]) -> None:
-    since = kinds.BALANCE[kinds.algorithm(service.balance)][0]
-    if not has(dialect, since):
-        reader.reject_on_host(
-            host,
-            f"mesh_services.{service.name}.balance: '{service.balance}' needs HAProxy {since}, "
-            f"but sidecar_dialect is {dialect}; raise sidecar_dialect or use another algorithm",
-        )
-    for backend in pool:
-        if ":" in backend.address and not has(dialect, "1.7"):
-            reader.reject_on_host(
-                host,
-                f"host {backend.name}: address {backend.address} of a backend of {service.name} needs HAProxy 1.7, "
-                f"but sidecar_dialect is {dialect}; raise sidecar_dialect or give the backend an IPv4 address",
-            )

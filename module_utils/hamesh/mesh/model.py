@@ -101,10 +101,13 @@ class Server:
 
 @dataclass(frozen=True)
 class Listener:
-    """A service on one sidecar, at 127.0.0.1:local_port."""
+    """A service on one sidecar, at 127.0.0.1:local_port. Sidecars that see it alike share the object."""
 
     service: Service
     servers: tuple[Server, ...]
+
+    def __hash__(self) -> int:
+        return hash(self.service.name)  # quick: the default would hash each server, at each lookup
 
 
 @dataclass(frozen=True)

@@ -1,24 +1,36 @@
 """Render the configuration of a sidecar with the template of role `mesh`.
 
-The template has the structure of the file; section_lines and server_words make the lines of a service and of a
-server. They use only what every HAProxy from 1.4.25 to 3.4 accepts without a warning.
+The template has a macro for each part of the file; section_lines and server_words make the lines of a service and of a
+server. They use only what every HAProxy from 1.4.25 to 3.4 accepts without a warning. A part that sidecars share is
+rendered once.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Iterator
+import functools
+import hashlib
+import itertools
+from typing import Any, Callable, Iterator, NamedTuple
 
 import jinja2
 
 from ..haproxy.releases import has
-from ..haproxy.syntax import PLACEHOLDER, name_text
-from .model import Rendered, Server, Service, Sidecar
+from ..haproxy.syntax import PLACEHOLDER
+from .model import Listener, Rendered, Server, Service, Sidecar
 
 DEFAULTS = Service(name="defaults", pool="defaults", port=1, local_port=1024)
 
 
-def load_template(source: str) -> jinja2.Template:
+class Template(NamedTuple):
+    """Functions that return the parts of a configuration. Those that sidecars share are rendered once."""
+
+    global_section: Callable[[Sidecar, str], str]
+    defaults: Callable[[str, str, int], str]
+    listen: Callable[[Listener], str]
+
+
+def load_template(source: str) -> Template:
     """Return the template for render(). Undefined names are errors."""
     environment = jinja2.Environment(  # noqa: S701  not HTML, and the values are typed
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
@@ -26,7 +38,9 @@ def load_template(source: str) -> jinja2.Template:
     environment.globals.update(
         section_lines=section_lines, server_words=server_words, usual=DEFAULTS, stats_socket=stats_socket, has=has
     )
-    return environment.from_string(source)
+    macros: Any = environment.from_string(source).module
+    once = functools.lru_cache(maxsize=None)
+    return Template(macros.global_section, once(macros.defaults_section), once(macros.listen_section))
 
 
 def stats_socket(unit: str) -> str:
@@ -34,9 +48,18 @@ def stats_socket(unit: str) -> str:
     return f"/run/{unit[: -len('.service')]}/admin.sock"
 
 
-def render(sidecar: Sidecar, template: jinja2.Template) -> Rendered:
+def render(sidecar: Sidecar, template: Template) -> Rendered:
     """Render the configuration of a sidecar. The same sidecar gives the same bytes."""
-    return Rendered(*name_text(template.render(sidecar=sidecar, generation=PLACEHOLDER)))
+    parts = [template.global_section(sidecar, PLACEHOLDER)]
+    for mode, listeners in itertools.groupby(sorted(sidecar.listeners, key=_mode), _mode):
+        parts += [template.defaults(mode, sidecar.dialect, sidecar.maxconn), *map(template.listen, listeners)]
+    generation = hashlib.sha256("".join(parts).encode()).hexdigest()[:12]  # as in syntax.name_text
+    parts[0] = parts[0].replace(PLACEHOLDER, generation)
+    return Rendered("".join(parts), generation)
+
+
+def _mode(listener: Listener) -> str:
+    return listener.service.mode
 
 
 def section_lines(service: Service) -> list[str]:

@@ -1,10 +1,12 @@
 """Review a rendered mesh before it is written: audit each text, and lint it for its dialect.
 
-Sidecars share most of their sections, so each section is linted only once.
+Sidecars share most of their sections, so each section is linted only once: the global section without the names of the
+host and of the generation.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any, Callable, Collection, Iterator, Mapping, NamedTuple, Sequence
 
 from ..haproxy.findings import Finding
@@ -12,6 +14,8 @@ from ..haproxy.lint import lint
 from .audit import audit
 from .model import Mesh, Rendered
 from .schema import short_repr, with_hosts
+
+OWN_NAMES = re.compile(r"\n    (description hamesh|node) \S+")
 
 
 class Review(NamedTuple):
@@ -100,6 +104,7 @@ def _sections(text: str) -> Iterator[tuple[str, str]]:
     global_section = defaults = ""
     for section in text.split("\n\n")[1:]:
         if section.startswith("global"):
+            section = OWN_NAMES.sub(r"\n    \1 name", section)
             yield "", section
             global_section = section + "\n\n"
         elif section.startswith("defaults"):

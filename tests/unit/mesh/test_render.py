@@ -11,9 +11,9 @@ from ansible.module_utils.hamesh.haproxy.releases import DIALECTS
 from ansible.module_utils.hamesh.haproxy.syntax import generation, name_text, parse
 from ansible.module_utils.hamesh.mesh.audit import audit
 from ansible.module_utils.hamesh.mesh.compiler import compile_mesh
-from ansible.module_utils.hamesh.mesh.render import render
+from ansible.module_utils.hamesh.mesh.render import load_template, render
 from effects import EFFECTS
-from meshes import HOSTS, NETWORKS, TEMPLATE, compiled, section, text_of
+from meshes import HOSTS, NETWORKS, SOURCE, TEMPLATE, compiled, section, text_of
 
 GLOBAL = """
 global
@@ -170,6 +170,26 @@ def test_the_generation_is_the_hash_of_the_text():
     assert name_text(first.text) == first
     blank = first.text.replace(first.generation, "@generation@", 1)
     assert hashlib.sha256(blank.encode()).hexdigest().startswith(first.generation)
+
+
+def test_what_sidecars_share_is_compiled_and_rendered_once():
+    """Thirty hosts in two zones call one service that is the same for all of them, and one that is not."""
+    hosts = {f"web{number}": {"mesh_zone": "ab"[number % 2]} for number in range(30)}
+    mesh = compile_mesh(
+        {
+            "app": {"port": 1, "local_port": 8081, "consumers": ["web"]},
+            "near": {"pool": "app", "port": 2, "local_port": 8082, "consumers": ["web"], "locality": "zone"},
+        },
+        NETWORKS,
+        {**HOSTS, **hosts},
+        {"app": ["app1", "app2"], "web": list(hosts)},
+    )
+    template = load_template(SOURCE)
+    texts = {render(sidecar, template).text for sidecar in mesh.sidecars.values()}
+    assert len(texts) == 30
+    assert len({id(listener) for sidecar in mesh.sidecars.values() for listener in sidecar.listeners}) == 3
+    assert template.listen.cache_info().misses == 3
+    assert template.defaults.cache_info().misses == 1
 
 
 def test_a_second_haproxy_has_a_socket_of_its_own_and_nothing_else_differs():
