@@ -229,6 +229,7 @@ def test_consumers_of_a_host_that_a_run_has_begun_to_drain_are_asked_for_drains_
     assert restored == ["app1"]
     rollout(step="plan", hosts=ALL, answers=answers, restored=restored)
     assert rollout(step="ask", hosts=[], workers=hosts)["drained_on"] == {"app1": []}
+    assert not (tmp_path / "build/drained.json").exists()
     rollout(step="begin", hosts=hosts, plan=PLAN, answers=answers, drained=hosts, disruptive=True)
     rollout(step="end", hosts=hosts, answers=answers)
     assert rollout(step="ask", hosts=[], workers=hosts)["drained_on"] == {"app1": []}

@@ -13,7 +13,8 @@ from lab import INVENTORY, ROOT, changed_inventory
 def printed(*arguments, inventory=None):
     """Return the exit code of a playbook, and the lines that it printed as an operator sees them."""
     settings = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
-    settings.pop("ANSIBLE_STDOUT_CALLBACK", None)
+    for name in ("ANSIBLE_STDOUT_CALLBACK", "ANSIBLE_FORCE_COLOR"):  # Molecule sets the latter
+        settings.pop(name, None)
     command = ["ansible-playbook", "-i", str(inventory or INVENTORY), *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     ended = subprocess.run(command, cwd=ROOT, env=settings, text=True, timeout=900, **pipes)

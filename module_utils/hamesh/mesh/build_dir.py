@@ -134,8 +134,10 @@ def record_drained(directory: Path, begun: Sequence[str] = (), ended: Collection
     with _locked(directory) as build:
         before = read_drained(directory)
         after = [host for host in dict.fromkeys([*before, *begun]) if host not in ended]
-        if after != before:
+        if after and after != before:
             _replace(build, DRAINED, json.dumps(after) + "\n")
+        elif before and not after:
+            os.unlink(DRAINED, dir_fd=build)
 
 
 def _dump(index: Mapping[str, Any]) -> str:
